@@ -1,0 +1,67 @@
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::{Record, Result};
+
+/// The second tier: a store of records that all processes share.
+///
+/// # Contract
+///
+/// - Every method takes many keys and gives one outcome for each, in their order. A key that fails takes nobody
+///   else with it. A key may occur twice. No keys, no work.
+/// - Keys are any UTF-8, any length, the empty one and control characters included. Records are any bytes.
+/// - A missing record is `Ok(None)`, not an error. An error means that the store could not be asked, or did not answer
+///   in time.
+/// - What an acknowledged `set_many` has written is what later reads by anybody find, until it is overwritten or
+///   removed, its life ends, or the store needs the room. What an acknowledged `remove_many` has removed is not found.
+/// - The store judges no age but the physical life it was given. It never answers with a record whose life has
+///   ended.
+/// - Every method ends within a time that the store's own settings bound, also when the server hangs.
+/// - A dropped future cancels the wait, not the work: whether a write was done is then unknown.
+/// - Two operations on one key take effect in the order in which one task has called them.
+///
+/// The function `testing::l2::contract` (feature `testing`) holds an implementation against this.
+///
+/// ```
+/// use std::time::Duration;
+/// use tiered_core::{L2, Record, Result, Write};
+///
+/// async fn store(l2: &dyn L2, record: Record) -> Result<()> {
+///     let write = Write { key: "users:7", record, life: Duration::from_secs(60) };
+///     l2.set_many(&[write]).await.remove(0)
+/// }
+/// ```
+#[async_trait]
+pub trait L2: Send + Sync + 'static {
+    /// The records under these keys.
+    async fn get_many(&self, keys: &[&str]) -> Vec<Result<Option<Record>>>;
+
+    /// The [heads](Record::head) of the records under these keys, without their payloads.
+    async fn heads_many(&self, keys: &[&str]) -> Vec<Result<Option<Record>>>;
+
+    /// Writes records, in place of those there. A write is done as a whole or not at all.
+    async fn set_many(&self, writes: &[Write<'_>]) -> Vec<Result<()>>;
+
+    /// Removes what is under these keys, and answers with the head of what was there.
+    async fn remove_many(&self, keys: &[&str]) -> Vec<Result<Option<Record>>>;
+}
+
+/// One record to write.
+///
+/// ```
+/// use std::time::Duration;
+/// use tiered_core::{Record, Write};
+///
+/// let write = Write { key: "users:7", record: Record::new(vec![0; 40]), life: Duration::from_secs(60) };
+/// assert_eq!(write.record.bytes().len(), 40);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Write<'a> {
+    /// Under which key.
+    pub key: &'a str,
+    /// What.
+    pub record: Record,
+    /// After how long the store forgets it, in whole milliseconds, at least one.
+    pub life: Duration,
+}

@@ -1,0 +1,28 @@
+//! The contract of [`tiered`](https://docs.rs/tiered), a two-tier cache: what a tier, a codec and an entry are, who
+//! reads time, and what an error says.
+//!
+//! Nothing here does I/O or knows a runtime. Implement [`L1`] or [`L2`] to bring a store of your own, [`Codec`] to
+//! bring a serialization, and hold it against the written contract with the functions of `testing` (feature
+//! `testing`). Users of the cache find all of these names re-exported by `tiered`.
+
+mod clock;
+mod codec;
+mod entry;
+mod error;
+mod key;
+mod l1;
+mod l2;
+mod random;
+mod record;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use clock::{Clock, ManualClock, Stamp, Tick};
+pub use codec::Codec;
+pub use entry::Entry;
+pub use error::{BoxError, Error, ErrorKind, Result};
+pub use key::Key;
+pub use l1::{Bound, L1, Usage};
+pub use l2::{L2, Write};
+pub use random::Random;
+pub use record::{Record, Version};

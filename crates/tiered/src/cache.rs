@@ -1,0 +1,250 @@
+use std::borrow::Borrow;
+use std::fmt;
+use std::sync::Arc;
+
+use tiered_core::{BoxError, Key, Result};
+
+use crate::answer::Answer;
+use crate::batch::Batch;
+use crate::builder::Builder;
+use crate::call::Call;
+use crate::finish::Finish;
+use crate::loader::{Held, LoadResult, Loaded};
+use crate::options::Options;
+use crate::shared::Shared;
+use crate::stats::Stats;
+use crate::written::{Removed, Written};
+
+/// A two-tier cache of values `V` under keys `K`: a cheap handle, to be cloned and shared.
+///
+/// The methods here answer simply. The same methods on [`with`](Cache::with) take per-call [`Options`] and answer in
+/// full: where an answer came from and how old it is.
+///
+/// Reads never fail because L2 fails: that is a miss, and is counted in [`stats`](Cache::stats). A key is *present*
+/// if a fresh value is under it in L1 or in L2; "there is none", what is no longer fresh and what cannot be read are
+/// not values.
+///
+/// Any future may be dropped. A read that is dropped ends for its caller only, and a load goes on for the others. A
+/// write that has begun is finished.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> tiered::Result<()> {
+/// use std::convert::Infallible;
+/// use tiered::{Cache, Embedded, Moka};
+///
+/// let names: Cache<String> = Cache::builder("names").l1(Moka::entries(10_000)).l2(Embedded::new()).build()?;
+/// let load = || async { Ok::<_, Infallible>("Ada".to_owned()) };
+/// assert_eq!(names.get_or_load("42", load).await?.as_str(), "Ada");
+/// assert_eq!(names.get("42").await.unwrap().as_str(), "Ada");
+/// # Ok(())
+/// # }
+/// ```
+pub struct Cache<V, K: Key + ?Sized = str> {
+    shared: Arc<Shared<V, K>>,
+}
+
+impl<V: Send + Sync + 'static> Cache<V> {
+    /// A builder of a cache with string keys, on a namespace. For other keys see [`Builder::new`].
+    pub fn builder(namespace: impl Into<String>) -> Builder<V> {
+        Builder::new(namespace)
+    }
+}
+
+impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
+    pub(crate) fn new(shared: Shared<V, K>) -> Self {
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// The same cache for a call that differs from its settings, and that answers in full.
+    pub fn with(&self, options: Options) -> Call<'_, V, K> {
+        Call::new(&self.shared, options)
+    }
+
+    /// The value under `key`, from L1 or else from L2. `None`: it is not known, or known not to exist.
+    ///
+    /// A hit in L1 does not wait, and allocates nothing.
+    pub async fn get(&self, key: &K) -> Option<Arc<V>> {
+        if let Some(entry) = self.shared.hit(key) {
+            return entry.value;
+        }
+        self.with(Options::default()).get_far(key).await?.value
+    }
+
+    /// The value under `key`, from L1, or else from L2, or else from `load`, which is run once however many ask.
+    ///
+    /// What was loaded goes to both tiers, unless the key was written or removed meanwhile. The loader runs on a task
+    /// of its own and goes on if the caller goes away. An error goes to all who wait, and is not cached.
+    ///
+    /// # Errors
+    /// [`Loader`](crate::ErrorKind::Loader) with the loader's error as cause, [`Panicked`](crate::ErrorKind::Panicked),
+    /// or [`NotFound`](crate::ErrorKind::NotFound) where the loader's type has no room for "not found".
+    pub async fn get_or_load<F, Fut, R>(&self, key: &K, load: F) -> Result<R::Output>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = R> + Send + 'static,
+        R: LoadResult<V>,
+    {
+        R::output(self.with(Options::default()).get_or_load(key, load).await?.value)
+    }
+
+    /// The values under many keys, one answer for each key in their order: from L1, and the rest from L2 in one round
+    /// trip.
+    pub fn get_many<Q: Borrow<K>>(
+        &self,
+        keys: impl IntoIterator<Item = Q>,
+    ) -> impl Future<Output = Vec<Option<Arc<V>>>> + Send {
+        let batch = Batch::new(keys);
+        async move {
+            let answers = self.with(Options::default()).read_batch(&batch).await;
+            answers.into_iter().map(|answer| answer?.value).collect()
+        }
+    }
+
+    /// The values under many keys, one outcome for each key in their order: from L1, the rest from L2 in one round
+    /// trip, and what is still missing from one call of `load`.
+    ///
+    /// The loader gets the missing keys, each once, and answers with pairs of a key and a value, an [`Option`] or a
+    /// [`Loaded`]. A key that it leaves out does not exist; keys it was not asked for are ignored. Keys that another
+    /// call loads at this time are not loaded again but waited for.
+    ///
+    /// # Errors
+    /// If the loader fails or panics, each of its keys has that error; the others have their values.
+    pub fn get_many_or_load<Q, F, Fut, I, A, E>(
+        &self,
+        keys: impl IntoIterator<Item = Q>,
+        load: F,
+    ) -> impl Future<Output = Vec<Result<Option<Arc<V>>>>> + Send
+    where
+        Q: Borrow<K>,
+        F: FnOnce(Vec<K::Owned>) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<I, E>> + Send + 'static,
+        I: IntoIterator<Item = (K::Owned, A)>,
+        A: Into<Loaded<V>>,
+        E: Into<BoxError>,
+    {
+        let batch = Batch::new(keys);
+        async move { values(self.with(Options::default()).load_batch(&batch, load).await) }
+    }
+
+    /// Whether `key` is present.
+    pub async fn contains(&self, key: &K) -> bool {
+        self.shared.contains(&[key], &Options::default()).await.first().is_some_and(|is_present| *is_present)
+    }
+
+    /// Whether these keys are present, one answer for each in their order. At most one round trip to L2, without the
+    /// values.
+    pub fn contains_many<Q: Borrow<K>>(
+        &self,
+        keys: impl IntoIterator<Item = Q>,
+    ) -> impl Future<Output = Vec<bool>> + Send {
+        let batch = Batch::new(keys);
+        async move { batch.spread(self.shared.contains(&batch.keys(), &Options::default()).await) }
+    }
+
+    /// Puts a value under `key`, in L2 and then in L1. Loads that run at this time put nothing over it.
+    pub async fn set(&self, key: &K, value: impl Into<Arc<V>> + Send) -> Written {
+        self.with(Options::default()).set(key, value).await
+    }
+
+    /// Puts many values under their keys, in one round trip to L2, and says for each what became of it. Of a key that
+    /// occurs twice, the last value counts.
+    pub fn set_many<Q: Borrow<K>, A: Into<Arc<V>>>(
+        &self,
+        items: impl IntoIterator<Item = (Q, A)>,
+    ) -> impl Future<Output = Vec<Written>> + Send {
+        let (keys, values): (Vec<_>, Vec<_>) = items.into_iter().unzip();
+        let (batch, values) = (Batch::new(keys), values.into_iter().map(Into::into).collect());
+        async move { self.with(Options::default()).write_batch(&batch, values).await }
+    }
+
+    /// Removes the value under `key` from both tiers. Loads and reads that run at this time do not bring it back into
+    /// L1.
+    pub async fn remove(&self, key: &K) -> Removed {
+        Finish::new(Arc::clone(&self.shared).remove(vec![key.to_owned()])).await
+    }
+
+    /// Removes the values under many keys from both tiers, in one round trip to L2, and says how many were present.
+    pub fn remove_many<Q: Borrow<K>>(
+        &self,
+        keys: impl IntoIterator<Item = Q>,
+    ) -> impl Future<Output = Removed> + Send {
+        let keys = Batch::<K>::new(keys).into_keys();
+        async move { Finish::new(Arc::clone(&self.shared).remove(keys)).await }
+    }
+
+    /// Loads the value under `key` although it may be cached, and replaces it.
+    ///
+    /// The load begins now, or as soon as one that already runs has ended; all who ask meanwhile share it. The loader is
+    /// shown the copy it would replace, and may answer that it is [unchanged](Loaded::unchanged).
+    ///
+    /// # Errors
+    /// As for [`get_or_load`](Cache::get_or_load); what was cached then stays.
+    pub async fn refresh<F, Fut, R>(&self, key: &K, load: F) -> Result<R::Output>
+    where
+        F: FnOnce(Option<Arc<V>>) -> Fut + Send + 'static,
+        Fut: Future<Output = R> + Send + 'static,
+        R: LoadResult<V>,
+    {
+        R::output(self.with(Options::default()).refresh(key, load).await?.value)
+    }
+
+    /// Loads the values under many keys although they may be cached, and replaces them; one outcome for each key in
+    /// their order.
+    ///
+    /// The loader is called once for all keys that nobody loads at this time, and once for each other key as soon as
+    /// its load has ended.
+    ///
+    /// # Errors
+    /// As for [`get_many_or_load`](Cache::get_many_or_load); what was cached then stays.
+    pub fn refresh_many<Q, F, Fut, I, A, E>(
+        &self,
+        keys: impl IntoIterator<Item = Q>,
+        load: F,
+    ) -> impl Future<Output = Vec<Result<Option<Arc<V>>>>> + Send
+    where
+        Q: Borrow<K>,
+        F: Fn(Vec<Held<V, K::Owned>>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<I, E>> + Send + 'static,
+        I: IntoIterator<Item = (K::Owned, A)>,
+        A: Into<Loaded<V>>,
+        E: Into<BoxError>,
+    {
+        let batch = Batch::new(keys);
+        async move { values(self.with(Options::default()).refresh_batch(&batch, load).await) }
+    }
+
+    /// What the cache has done since it was built, and how full L1 is. Costs some microseconds.
+    pub fn stats(&self) -> Stats {
+        self.shared.counters.snapshot(self.shared.near.usage())
+    }
+
+    /// How many keys are being loaded, or are about to be.
+    pub fn loads_in_flight(&self) -> usize {
+        self.shared.near.flights()
+    }
+
+    /// The namespace.
+    pub fn namespace(&self) -> &str {
+        &self.shared.namespace
+    }
+}
+
+impl<V, K: Key + ?Sized> Clone for Cache<V, K> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<V, K: Key + ?Sized> fmt::Debug for Cache<V, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache")
+            .field("namespace", &self.shared.namespace)
+            .field("settings", &self.shared.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+fn values<V>(answers: Vec<Result<Answer<V>>>) -> Vec<Result<Option<Arc<V>>>> {
+    answers.into_iter().map(|answer| answer.map(|answer| answer.value)).collect()
+}

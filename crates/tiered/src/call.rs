@@ -1,0 +1,262 @@
+use std::borrow::Borrow;
+use std::fmt;
+use std::sync::Arc;
+
+use tiered_core::{BoxError, Key, Result};
+
+use crate::answer::Answer;
+use crate::batch::{Batch, fill, gaps};
+use crate::finish::Finish;
+use crate::load::{Asked, LoadFn};
+use crate::loader::{Held, LoadResult, Loaded, Loads};
+use crate::options::Options;
+use crate::shared::Shared;
+use crate::written::Written;
+
+/// A [`Cache`](crate::Cache) seen by one call: with [`Options`] of its own, and with answers in full.
+///
+/// A read answers with an [`Answer`]: the value or that there is none, its source and its age. `None` from `get` means
+/// that nothing is known; an answer without a value, that it is known not to exist.
+///
+/// A removal has no options: it always concerns both tiers.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> tiered::Result<()> {
+/// use std::convert::Infallible;
+/// use tiered::{Cache, Moka, Options, Source};
+///
+/// let names: Cache<String> = Cache::builder("names").l1(Moka::entries(100)).build()?;
+/// let none = || async { Ok::<Option<String>, Infallible>(None) };
+/// let names = names.with(Options::default());
+/// assert!(names.get("42").await.is_none());
+/// assert_eq!(names.get_or_load("42", none).await?.source, Source::Loader);
+/// let known = names.get("42").await.expect("it is known now, not to exist");
+/// assert!(known.value.is_none());
+/// # Ok(())
+/// # }
+/// ```
+pub struct Call<'a, V, K: Key + ?Sized = str> {
+    shared: &'a Arc<Shared<V, K>>,
+    options: Options,
+}
+
+impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
+    pub(crate) fn new(shared: &'a Arc<Shared<V, K>>, options: Options) -> Self {
+        Self { shared, options }
+    }
+
+    /// [`Cache::get`](crate::Cache::get), in full.
+    pub async fn get(&self, key: &K) -> Option<Answer<V>> {
+        if let Some(answer) = self.shared.get_near(key, &self.options) {
+            return Some(answer);
+        }
+        self.get_far(key).await
+    }
+
+    /// What L2 has, for a key that L1 has not.
+    pub(crate) async fn get_far(&self, key: &K) -> Option<Answer<V>> {
+        self.shared.get_far(&[key], &self.options).await.pop().flatten()
+    }
+
+    /// [`Cache::get_or_load`](crate::Cache::get_or_load), in full.
+    ///
+    /// # Errors
+    /// [`Loader`](crate::ErrorKind::Loader) with the loader's error as cause, or
+    /// [`Panicked`](crate::ErrorKind::Panicked).
+    pub async fn get_or_load<F, Fut, R>(&self, key: &K, load: F) -> Result<Answer<V>>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = R> + Send + 'static,
+        R: LoadResult<V>,
+    {
+        if let Some(answer) = self.shared.get_near(key, &self.options) {
+            return Ok(answer);
+        }
+        let load: LoadFn<V, K> =
+            Box::new(move |_| Box::pin(async move { load().await.into_loaded().map(Loads::One) }));
+        only(self.shared.get_or_load(&[key], &self.options, load).await)
+    }
+
+    /// [`Cache::get_many`](crate::Cache::get_many), in full.
+    pub fn get_many<Q: Borrow<K>>(
+        &self,
+        keys: impl IntoIterator<Item = Q>,
+    ) -> impl Future<Output = Vec<Option<Answer<V>>>> + Send {
+        let batch = Batch::new(keys);
+        async move { self.read_batch(&batch).await }
+    }
+
+    /// [`Cache::get_many_or_load`](crate::Cache::get_many_or_load), in full.
+    ///
+    /// # Errors
+    /// If the loader fails or panics, each of its keys has that error.
+    pub fn get_many_or_load<Q, F, Fut, I, A, E>(
+        &self,
+        keys: impl IntoIterator<Item = Q>,
+        load: F,
+    ) -> impl Future<Output = Vec<Result<Answer<V>>>> + Send
+    where
+        Q: Borrow<K>,
+        F: FnOnce(Vec<K::Owned>) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<I, E>> + Send + 'static,
+        I: IntoIterator<Item = (K::Owned, A)>,
+        A: Into<Loaded<V>>,
+        E: Into<BoxError>,
+    {
+        let batch = Batch::new(keys);
+        async move { self.load_batch(&batch, load).await }
+    }
+
+    /// [`Cache::contains`](crate::Cache::contains), in the tiers that this call may read.
+    pub async fn contains(&self, key: &K) -> bool {
+        self.shared.contains(&[key], &self.options).await.first().is_some_and(|is_present| *is_present)
+    }
+
+    /// [`Cache::contains_many`](crate::Cache::contains_many), in the tiers that this call may read.
+    pub fn contains_many<Q: Borrow<K>>(
+        &self,
+        keys: impl IntoIterator<Item = Q>,
+    ) -> impl Future<Output = Vec<bool>> + Send {
+        let batch = Batch::new(keys);
+        async move { batch.spread(self.shared.contains(&batch.keys(), &self.options).await) }
+    }
+
+    /// [`Cache::set`](crate::Cache::set), with this call's lives and tiers.
+    pub async fn set(&self, key: &K, value: impl Into<Arc<V>> + Send) -> Written {
+        let items = vec![(key.to_owned(), value.into())];
+        only(Finish::new(Arc::clone(self.shared).set(items, self.options)).await)
+    }
+
+    /// [`Cache::set_many`](crate::Cache::set_many), with this call's lives and tiers.
+    pub fn set_many<Q: Borrow<K>, A: Into<Arc<V>>>(
+        &self,
+        items: impl IntoIterator<Item = (Q, A)>,
+    ) -> impl Future<Output = Vec<Written>> + Send {
+        let (keys, values): (Vec<_>, Vec<_>) = items.into_iter().unzip();
+        let (batch, values) = (Batch::new(keys), values.into_iter().map(Into::into).collect());
+        async move { self.write_batch(&batch, values).await }
+    }
+
+    /// [`Cache::refresh`](crate::Cache::refresh), in full.
+    ///
+    /// # Errors
+    /// [`Loader`](crate::ErrorKind::Loader) with the loader's error as cause, or
+    /// [`Panicked`](crate::ErrorKind::Panicked).
+    pub async fn refresh<F, Fut, R>(&self, key: &K, load: F) -> Result<Answer<V>>
+    where
+        F: FnOnce(Option<Arc<V>>) -> Fut + Send + 'static,
+        Fut: Future<Output = R> + Send + 'static,
+        R: LoadResult<V>,
+    {
+        let mut load = Some(load);
+        let flight = move || -> LoadFn<V, K> {
+            let load = load.take().expect("one key has one flight");
+            Box::new(move |mut asked: Vec<Asked<V, K>>| {
+                let held = asked.pop().and_then(|asked| asked.value);
+                Box::pin(async move { load(held).await.into_loaded().map(Loads::One) })
+            })
+        };
+        only(self.shared.refresh(&[key], &self.options, flight).await)
+    }
+
+    /// [`Cache::refresh_many`](crate::Cache::refresh_many), in full.
+    ///
+    /// # Errors
+    /// If the loader fails or panics, each of its keys has that error.
+    pub fn refresh_many<Q, F, Fut, I, A, E>(
+        &self,
+        keys: impl IntoIterator<Item = Q>,
+        load: F,
+    ) -> impl Future<Output = Vec<Result<Answer<V>>>> + Send
+    where
+        Q: Borrow<K>,
+        F: Fn(Vec<Held<V, K::Owned>>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<I, E>> + Send + 'static,
+        I: IntoIterator<Item = (K::Owned, A)>,
+        A: Into<Loaded<V>>,
+        E: Into<BoxError>,
+    {
+        let batch = Batch::new(keys);
+        async move { self.refresh_batch(&batch, load).await }
+    }
+
+    pub(crate) async fn read_batch(&self, batch: &Batch<K>) -> Vec<Option<Answer<V>>> {
+        let keys = batch.keys();
+        let mut known: Vec<_> = keys.iter().map(|key| self.shared.get_near(key, &self.options)).collect();
+        let gaps = gaps(&keys, &known);
+        if !gaps.is_empty() {
+            fill(&mut known, self.shared.get_far(&gaps, &self.options).await);
+        }
+        batch.spread(known)
+    }
+
+    pub(crate) async fn load_batch<F, Fut, I, A, E>(&self, batch: &Batch<K>, load: F) -> Vec<Result<Answer<V>>>
+    where
+        F: FnOnce(Vec<K::Owned>) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<I, E>> + Send + 'static,
+        I: IntoIterator<Item = (K::Owned, A)>,
+        A: Into<Loaded<V>>,
+        E: Into<BoxError>,
+    {
+        let keys = batch.keys();
+        let near = |key: &&K| self.shared.get_near(key, &self.options).map(Ok);
+        let mut known: Vec<Option<Result<_>>> = keys.iter().map(near).collect();
+        let gaps = gaps(&keys, &known);
+        if !gaps.is_empty() {
+            let load: LoadFn<V, K> = Box::new(move |asked: Vec<Asked<V, K>>| {
+                let keys = asked.into_iter().map(|asked| asked.key).collect();
+                Box::pin(async move { many(load(keys).await) })
+            });
+            let answers = self.shared.get_or_load(&gaps, &self.options, load).await;
+            fill(&mut known, answers.into_iter().map(Some));
+        }
+        batch.spread(known.into_iter().flatten().collect())
+    }
+
+    pub(crate) async fn write_batch(&self, batch: &Batch<K>, values: Vec<Arc<V>>) -> Vec<Written> {
+        let keys = batch.keys().into_iter().map(ToOwned::to_owned);
+        let items = keys.zip(batch.last(values)).collect();
+        batch.spread(Finish::new(Arc::clone(self.shared).set(items, self.options)).await)
+    }
+
+    pub(crate) async fn refresh_batch<F, Fut, I, A, E>(&self, batch: &Batch<K>, load: F) -> Vec<Result<Answer<V>>>
+    where
+        F: Fn(Vec<Held<V, K::Owned>>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<I, E>> + Send + 'static,
+        I: IntoIterator<Item = (K::Owned, A)>,
+        A: Into<Loaded<V>>,
+        E: Into<BoxError>,
+    {
+        let load = Arc::new(load);
+        let flight = move || -> LoadFn<V, K> {
+            let load = Arc::clone(&load);
+            Box::new(move |asked| Box::pin(async move { many(load(asked).await) }))
+        };
+        batch.spread(self.shared.refresh(&batch.keys(), &self.options, flight).await)
+    }
+}
+
+impl<V, K: Key + ?Sized> fmt::Debug for Call<'_, V, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("namespace", &self.shared.namespace)
+            .field("options", &self.options)
+            .finish()
+    }
+}
+
+fn many<V, Q, I, A, E>(answer: Result<I, E>) -> Result<Loads<V, Q>, BoxError>
+where
+    Q: Eq + std::hash::Hash,
+    I: IntoIterator<Item = (Q, A)>,
+    A: Into<Loaded<V>>,
+    E: Into<BoxError>,
+{
+    let answer = answer.map_err(Into::into)?;
+    Ok(Loads::Many(answer.into_iter().map(|(key, loaded)| (key, loaded.into())).collect()))
+}
+
+fn only<T>(mut results: Vec<T>) -> T {
+    results.pop().expect("one key has one result")
+}

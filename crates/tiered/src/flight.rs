@@ -1,0 +1,174 @@
+//! Flights: one running load per key, and who waits for it.
+
+use std::borrow::Borrow;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tiered_core::{Entry, Error, ErrorKind, Key, Result};
+use tokio::sync::watch;
+
+use crate::answer::Source;
+use crate::near::{Begin, Near};
+
+/// What a flight brought: an entry, and from where.
+#[derive(Debug)]
+pub(crate) struct Landed<V> {
+    pub(crate) entry: Entry<V>,
+    pub(crate) source: Source,
+}
+
+impl<V> Clone for Landed<V> {
+    fn clone(&self) -> Self {
+        Self { entry: self.entry.clone(), source: self.source }
+    }
+}
+
+/// Where to wait for a flight. Waiting may be given up at any time, and disturbs nobody.
+pub(crate) struct Landing<V>(watch::Receiver<Option<Result<Landed<V>>>>);
+
+impl<V> Landing<V> {
+    /// What the flight brings.
+    pub(crate) async fn wait(mut self) -> Result<Landed<V>> {
+        match self.0.wait_for(Option::is_some).await.as_deref() {
+            Ok(Some(outcome)) => outcome.clone(),
+            Ok(None) | Err(_) => {
+                Err(Error::new(ErrorKind::Aborted, "the load ended without a result: its runtime was shut down"))
+            }
+        }
+    }
+}
+
+impl<V> Clone for Landing<V> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+/// What a caller gets who asks for a key.
+pub(crate) enum Seat<V, K: Key + ?Sized> {
+    /// The answer, which has just come.
+    Ready(Entry<V>),
+    /// A place among those who wait.
+    Wait(Landing<V>),
+    /// The duty to bring the answer, and a place among those who wait.
+    Lead(Lead<V, K>, Landing<V>),
+}
+
+/// The duty to land the flight of one key. Dropped without landing, it frees the key and those who wait are told.
+pub(crate) struct Lead<V, K: Key + ?Sized> {
+    pub(crate) key: K::Owned,
+    pub(crate) begin: Begin,
+    /// The flight to wait for before this one may begin.
+    pub(crate) predecessor: Option<Landing<V>>,
+    near: Arc<Near<V, K>>,
+    outcome: watch::Sender<Option<Result<Landed<V>>>>,
+}
+
+impl<V, K: Key + ?Sized> Lead<V, K> {
+    pub(crate) fn new(near: Arc<Near<V, K>>, key: &K, begin: Begin) -> (Self, Landing<V>) {
+        let (outcome, landing) = watch::channel(None);
+        let lead = Self { key: key.to_owned(), begin, predecessor: None, near, outcome };
+        (lead, Landing(landing))
+    }
+
+    /// The load may not begin before another one has ended.
+    pub(crate) fn is_queued(&self) -> bool {
+        self.predecessor.is_some()
+    }
+
+    /// Waits for the flight before this one, if there is one, and takes its place.
+    pub(crate) async fn take_off(&mut self) {
+        if let Some(predecessor) = self.predecessor.take() {
+            // What it brings, or that it failed, is nothing to this flight.
+            let _ = predecessor.wait().await;
+            self.near.promote(self.key.borrow(), self.begin.operation);
+        }
+    }
+
+    /// Lands the flight.
+    pub(crate) fn land(self, outcome: Result<Landed<V>>) {
+        self.outcome.send_replace(Some(outcome));
+    }
+}
+
+impl<V, K: Key + ?Sized> Drop for Lead<V, K> {
+    fn drop(&mut self) {
+        self.near.leave(self.key.borrow(), self.begin.operation);
+    }
+}
+
+/// The flights of some keys: for each at most one that runs and one queued behind it.
+pub(crate) struct Flights<V, K: Key + ?Sized>(HashMap<K::Owned, Slot<V>>);
+
+struct Slot<V> {
+    running: Option<Flight<V>>,
+    queued: Option<Flight<V>>,
+}
+
+struct Flight<V> {
+    operation: u64,
+    landing: Landing<V>,
+}
+
+impl<V, K: Key + ?Sized> Flights<V, K> {
+    /// The flight that a reader may join. One that is queued will do: it has not begun, so it cannot bring anything old.
+    pub(crate) fn find(&self, key: &K) -> Option<Landing<V>> {
+        let slot = self.0.get(key)?;
+        slot.running.as_ref().or(slot.queued.as_ref()).map(|flight| flight.landing.clone())
+    }
+
+    /// The flight that has not begun yet.
+    pub(crate) fn find_queued(&self, key: &K) -> Option<Landing<V>> {
+        self.0.get(key)?.queued.as_ref().map(|flight| flight.landing.clone())
+    }
+
+    pub(crate) fn board(&mut self, key: &K, operation: u64, landing: Landing<V>) {
+        self.slot(key).running = Some(Flight { operation, landing });
+    }
+
+    pub(crate) fn queue(&mut self, key: &K, operation: u64, landing: Landing<V>) {
+        self.slot(key).queued = Some(Flight { operation, landing });
+    }
+
+    pub(crate) fn promote(&mut self, key: &K, operation: u64) {
+        if let Some(slot) = self.0.get_mut(key)
+            && let Some(flight) = slot.queued.take_if(|flight| flight.operation == operation)
+        {
+            slot.running = Some(flight);
+        }
+    }
+
+    /// Nobody joins the running flight any more; those who are in it stay.
+    pub(crate) fn detach(&mut self, key: &K) {
+        self.update(key, |slot| slot.running = None);
+    }
+
+    pub(crate) fn leave(&mut self, key: &K, operation: u64) {
+        self.update(key, |slot| {
+            slot.running.take_if(|flight| flight.operation == operation);
+            slot.queued.take_if(|flight| flight.operation == operation);
+        });
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn update(&mut self, key: &K, change: impl FnOnce(&mut Slot<V>)) {
+        let Some(slot) = self.0.get_mut(key) else { return };
+        change(slot);
+        if slot.running.is_none() && slot.queued.is_none() {
+            self.0.remove(key);
+        }
+    }
+
+    fn slot(&mut self, key: &K) -> &mut Slot<V> {
+        self.0.entry(key.to_owned()).or_insert_with(|| Slot { running: None, queued: None })
+    }
+}
+
+impl<V, K: Key + ?Sized> Default for Flights<V, K> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}

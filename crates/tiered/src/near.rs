@@ -1,0 +1,234 @@
+//! The near side of a cache: L1, and the rule by which anybody may change it.
+//!
+//! Whoever brings something into L1 has looked at the world earlier: it read L2, or asked the source, or wrote L2.
+//! Between that look and the insert an invalidation may pass. So each operation takes note of where it began
+//! (BEGIN), and what it brings goes in only if nothing has changed since (INSTALL); an invalidation takes the copy out
+//! and lets everybody know (DROP). "Has changed" is a generation number per stripe of keys. Compare and insert are
+//! one step under a lock, and an invalidation takes the same lock: with the comparison after the insert, an old value
+//! would be seen for a moment, or stay for good. A hit takes no lock.
+//!
+//! The flights of a stripe's keys are behind the same lock, because an invalidation also detaches the running flight:
+//! a caller who comes later must not be given what was loaded before.
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tiered_core::{Entry, Key, L1, Tick, Usage};
+
+use crate::flight::{Flights, Lead, Seat};
+
+/// How many generations: two operations on different keys disturb each other about once in so many cases.
+const STRIPES: usize = 8192;
+
+/// How many locks, each over the flights and the generations of `STRIPES / LOCKS` stripes.
+const LOCKS: usize = 128;
+
+pub(crate) struct Near<V, K: Key + ?Sized> {
+    l1: Option<Box<dyn L1<V, K>>>,
+    hasher: RandomState,
+    operations: AtomicU64,
+    /// The operation that last changed a key of the stripe.
+    generations: Box<[AtomicU64]>,
+    flights: Box<[Mutex<Flights<V, K>>]>,
+}
+
+/// Where an operation stood when it began to look.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Begin {
+    pub(crate) operation: u64,
+    pub(crate) at: Tick,
+    generation: u64,
+}
+
+/// What is to be done with the copy in a tier.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Act<T> {
+    Put(T),
+    Take,
+    Leave,
+}
+
+/// Who installs: it decides what a change in between means, and who is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    /// A read of L2: brings a copy of what is there, changes nothing.
+    Read,
+    /// A load: brings something new, unless something else came first.
+    Load,
+    /// A write that somebody asked for: after it, nothing older may be left.
+    Write,
+}
+
+impl<V: 'static, K: Key + ?Sized> Near<V, K> {
+    pub(crate) fn new(l1: Option<Box<dyn L1<V, K>>>) -> Self {
+        Self {
+            l1,
+            hasher: RandomState::new(),
+            operations: AtomicU64::new(1),
+            generations: (0..STRIPES).map(|_| AtomicU64::new(0)).collect(),
+            flights: (0..LOCKS).map(|_| Mutex::default()).collect(),
+        }
+    }
+
+    /// The copy under `key`, if it is fresh at `now`.
+    #[inline]
+    pub(crate) fn hit(&self, key: &K, now: Tick) -> Option<Entry<V>> {
+        let entry = self.l1.as_ref()?.get(key)?;
+        if entry.is_fresh(now) {
+            return Some(entry);
+        }
+        self.bury(key, now);
+        None
+    }
+
+    /// The copy under `key`, whatever its age.
+    pub(crate) fn held(&self, key: &K) -> Option<Entry<V>> {
+        self.l1.as_ref()?.get(key)
+    }
+
+    /// A number for an operation that is about to begin. A batch has one for all its keys, so that its own changes
+    /// do not count as somebody else's.
+    pub(crate) fn operation(&self) -> u64 {
+        self.operations.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// BEGIN: to be called before L2, the source or the value to write is looked at.
+    pub(crate) fn begin(&self, key: &K, operation: u64, at: Tick) -> Begin {
+        let generation = self.generation(self.stripe(key)).load(Ordering::Acquire);
+        Begin { operation, at, generation }
+    }
+
+    /// Nothing has changed since `begin`, so far.
+    pub(crate) fn is_current(&self, key: &K, begin: &Begin) -> bool {
+        let generation = self.generation(self.stripe(key)).load(Ordering::Acquire);
+        generation == begin.generation || generation == begin.operation
+    }
+
+    /// INSTALL: does `act` if nothing has changed since `begin`, and says whether it did. A write that comes second
+    /// takes the copy out instead: in which order two overlapping writes reached L2 is not known here.
+    pub(crate) fn install(&self, key: &K, begin: &Begin, by: By, act: Act<Entry<V>>) -> bool {
+        let stripe = self.stripe(key);
+        let mut flights = self.lock(stripe);
+        let is_current = self.is_current(key, begin);
+        match (is_current, by) {
+            (true, _) => self.apply(key, act),
+            (false, By::Write) => self.apply(key, Act::Take),
+            (false, By::Read | By::Load) => return false,
+        }
+        if by != By::Read {
+            let operation = if is_current { begin.operation } else { self.operation() };
+            self.generation(stripe).store(operation, Ordering::Release);
+        }
+        if by == By::Write {
+            flights.detach(key);
+        }
+        is_current
+    }
+
+    /// DROP: takes the copy out, and lets nothing in that began to look before now.
+    pub(crate) fn drop_copy(&self, key: &K) -> Option<Entry<V>> {
+        let stripe = self.stripe(key);
+        let mut flights = self.lock(stripe);
+        self.generation(stripe).store(self.operation(), Ordering::Release);
+        flights.detach(key);
+        self.l1.as_ref()?.remove(key)
+    }
+
+    /// A seat in the flight of `key`: the one there is, or a new one to lead. With `look`, a copy that came into L1
+    /// since the caller looked is as good as a seat: the flight that brought it has just landed.
+    pub(crate) fn join(self: &Arc<Self>, key: &K, operation: u64, at: Tick, look: bool) -> Seat<V, K> {
+        let mut flights = self.lock(self.stripe(key));
+        if let Some(landing) = flights.find(key) {
+            return Seat::Wait(landing);
+        }
+        if look && let Some(entry) = self.held(key).filter(|entry| entry.is_fresh(at)) {
+            return Seat::Ready(entry);
+        }
+        let begin = self.begin(key, operation, at);
+        let (lead, landing) = Lead::new(Arc::clone(self), key, begin);
+        flights.board(key, operation, landing.clone());
+        Seat::Lead(lead, landing)
+    }
+
+    /// A seat in a flight that begins its load later than now: one that is queued behind a running one, or a new one
+    /// to lead.
+    pub(crate) fn join_later(self: &Arc<Self>, key: &K, operation: u64, at: Tick) -> Seat<V, K> {
+        let mut flights = self.lock(self.stripe(key));
+        if let Some(landing) = flights.find_queued(key) {
+            return Seat::Wait(landing);
+        }
+        let begin = self.begin(key, operation, at);
+        let (mut lead, landing) = Lead::new(Arc::clone(self), key, begin);
+        lead.predecessor = flights.find(key);
+        match lead.predecessor {
+            Some(_) => flights.queue(key, operation, landing.clone()),
+            None => flights.board(key, operation, landing.clone()),
+        }
+        Seat::Lead(lead, landing)
+    }
+
+    pub(crate) fn usage(&self) -> Usage {
+        self.l1.as_ref().map(|l1| l1.usage()).unwrap_or_default()
+    }
+
+    pub(crate) fn is_present(&self) -> bool {
+        self.l1.is_some()
+    }
+
+    /// Gives back the room of a copy that can never be used again.
+    #[cold]
+    fn bury(&self, key: &K, now: Tick) {
+        let _flights = self.lock(self.stripe(key));
+        if self.held(key).is_some_and(|entry| entry.is_dead(now)) {
+            self.apply(key, Act::Take);
+        }
+    }
+
+    fn apply(&self, key: &K, act: Act<Entry<V>>) {
+        let Some(l1) = &self.l1 else { return };
+        match act {
+            Act::Put(entry) => l1.insert(key.to_owned(), entry),
+            Act::Take => drop(l1.remove(key)),
+            Act::Leave => {}
+        }
+    }
+
+}
+
+impl<V, K: Key + ?Sized> Near<V, K> {
+    /// The queued flight of `key` becomes the running one.
+    pub(crate) fn promote(&self, key: &K, operation: u64) {
+        self.lock(self.stripe(key)).promote(key, operation);
+    }
+
+    /// The flight of `key` with this number is over.
+    pub(crate) fn leave(&self, key: &K, operation: u64) {
+        self.lock(self.stripe(key)).leave(key, operation);
+    }
+
+    /// How many flights there are, queued ones included.
+    pub(crate) fn flights(&self) -> usize {
+        self.flights.iter().map(|flights| lock(flights).len()).sum()
+    }
+
+    fn stripe(&self, key: &K) -> usize {
+        let hash = self.hasher.hash_one(key);
+        usize::try_from(hash % STRIPES as u64).unwrap_or_default()
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "`stripe` is below `STRIPES`")]
+    fn generation(&self, stripe: usize) -> &AtomicU64 {
+        &self.generations[stripe]
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "`stripe` is taken modulo `LOCKS`")]
+    fn lock(&self, stripe: usize) -> MutexGuard<'_, Flights<V, K>> {
+        lock(&self.flights[stripe % LOCKS])
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

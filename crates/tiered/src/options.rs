@@ -1,0 +1,66 @@
+use std::time::Duration;
+
+/// What one call does differently from the cache's [`Settings`](crate::Settings). What is left out is as set there.
+///
+/// Reads, loads and writes look at a tier, and change it, only as far as the tier's [`Access`] allows. A `set` or a
+/// `refresh` that does not write a tier takes the key's old copy out of it, so that nothing older is found there
+/// afterwards; a `get_or_load` leaves it alone. A life of zero means the same: not stored, old copies taken out.
+///
+/// A caller who joins a load that another has begun gets what that one brings; the first caller's options rule it.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> tiered::Result<()> {
+/// use std::time::Duration;
+/// use tiered::{Access, Cache, Moka, Options};
+///
+/// let names: Cache<String> = Cache::builder("names").l1(Moka::entries(100)).build()?;
+/// let briefly = Options { ttl: Some(Duration::from_secs(5)), ..Options::default() };
+/// names.with(briefly).set("42", "Ada".to_owned()).await;
+///
+/// let past_l1 = Options { l1: Access::WriteOnly, ..Options::default() };
+/// assert!(names.with(past_l1).get("42").await.is_none());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// The life of a value that this call loads or sets. A loader's own wish goes before it.
+    pub ttl: Option<Duration>,
+    /// The life of the copy that this call puts into L1, as far as the value itself lives so long.
+    pub l1_ttl: Option<Duration>,
+    /// The life of a "there is none" that this call loads.
+    pub negative_ttl: Option<Duration>,
+    /// What this call does with L1. Default: [`Access::ReadWrite`].
+    pub l1: Access,
+    /// What this call does with L2. Default: [`Access::ReadWrite`].
+    pub l2: Access,
+}
+
+/// What a call may do with a tier.
+///
+/// ```
+/// assert_eq!(tiered::Access::default(), tiered::Access::ReadWrite);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Access {
+    /// Look into it, and put into it what was found elsewhere.
+    #[default]
+    ReadWrite,
+    /// Look into it, and put nothing in.
+    ReadOnly,
+    /// Pass it by when looking, and put in what was found elsewhere.
+    WriteOnly,
+    /// Pass it by.
+    Skip,
+}
+
+impl Access {
+    pub(crate) const fn reads(self) -> bool {
+        matches!(self, Self::ReadWrite | Self::ReadOnly)
+    }
+
+    pub(crate) const fn writes(self) -> bool {
+        matches!(self, Self::ReadWrite | Self::WriteOnly)
+    }
+}

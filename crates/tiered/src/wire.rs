@@ -1,0 +1,219 @@
+//! The form that entries have in L2: key names, codec, compression, limits.
+
+use std::cell::Cell;
+use std::fmt::{Display, Write as _};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tiered_core::{Clock, Codec, Entry, Error, ErrorKind, Record, Result, Stamp, Tick};
+
+use crate::compress::{self, Compression, Method};
+use crate::frame::{self, HEAD, Head};
+use crate::rejection::Rejection;
+use crate::settings::Settings;
+
+pub(crate) struct Wire<V> {
+    prefix: String,
+    codec: Box<dyn Codec<V>>,
+    schema: u16,
+    compression: Compression,
+    compress_from: usize,
+    max_stored_bytes: usize,
+    max_value_bytes: usize,
+}
+
+/// A record, and how long its payload was before compression.
+pub(crate) struct Packed {
+    pub(crate) record: Record,
+    pub(crate) raw_bytes: usize,
+}
+
+/// An entry, and how long its payload was before compression.
+pub(crate) struct Unpacked<V> {
+    pub(crate) entry: Entry<V>,
+    pub(crate) raw_bytes: usize,
+}
+
+impl<V: 'static> Wire<V> {
+    pub(crate) fn new(namespace: &str, codec: Box<dyn Codec<V>>, settings: &Settings) -> Self {
+        Self {
+            prefix: format!("{namespace}:"),
+            codec,
+            schema: settings.schema,
+            compression: settings.compression,
+            compress_from: settings.compress_from,
+            max_stored_bytes: settings.max_stored_bytes,
+            max_value_bytes: settings.max_value_bytes,
+        }
+    }
+
+    /// The name of `key` in L2.
+    pub(crate) fn name(&self, key: &(impl Display + ?Sized)) -> String {
+        let mut name = String::with_capacity(self.prefix.len() + 24);
+        name.push_str(&self.prefix);
+        // Writing into a string fails only if `Display` itself does, which it must not.
+        let _ = write!(name, "{key}");
+        name
+    }
+
+    /// The record of an entry that was made just now.
+    pub(crate) fn pack(&self, name: &str, entry: &Entry<V>, now: Stamp) -> Result<Packed> {
+        with_scratch(|raw| {
+            let codec = match &entry.value {
+                Some(value) => self.encode(value, raw)?,
+                None => 0,
+            };
+            let (bytes, method) = self.compress(raw);
+            if bytes.len() > self.max_stored_bytes {
+                return Err(Error::new(ErrorKind::Unstorable, "the value is too large for L2"));
+            }
+            let head = Head {
+                version: entry.version,
+                is_negative: entry.value.is_none(),
+                method,
+                codec,
+                schema: self.schema,
+                load_millis: entry.load_millis,
+                created: now,
+                fresh_for: entry.fresh_until.since(entry.created),
+                stale_for: entry.stale_until.since(entry.created),
+            };
+            Ok(Packed { record: frame::seal(bytes, &head, name), raw_bytes: raw.len() })
+        })
+    }
+
+    /// The entry that a record holds, which may be fresh or not.
+    pub(crate) fn unpack(&self, name: &str, record: &Record, clock: &Clock) -> Result<Unpacked<V>, Rejection> {
+        if record.bytes().len() > self.max_stored_bytes {
+            return Err(Rejection::TooLarge);
+        }
+        let head = self.head(name, record)?;
+        let payload = frame::payload(record, name)?;
+        let (value, raw_bytes) = match head.is_negative {
+            true => (None, 0),
+            false => self.decode(&head, payload).map(|(value, raw)| (Some(Arc::new(value)), raw))?,
+        };
+        let life = Times::of(&head, clock);
+        let entry = Entry {
+            value,
+            version: head.version,
+            begun: life.now,
+            created: life.now.minus(life.age),
+            fresh_until: life.now.plus(life.fresh_left),
+            stale_until: life.now.plus(life.stale_left),
+            load_millis: head.load_millis,
+            weight: 0,
+        };
+        Ok(Unpacked { entry, raw_bytes })
+    }
+
+    /// A record's head says that there is a value, and that it is fresh.
+    pub(crate) fn is_present(&self, name: &str, record: &Record, clock: &Clock) -> Result<bool, Rejection> {
+        let head = self.head(name, record)?;
+        Ok(!head.is_negative && !Times::of(&head, clock).fresh_left.is_zero())
+    }
+
+    /// How long the value is when encoded; `None` if it cannot be.
+    pub(crate) fn measure(&self, value: &V) -> Option<usize> {
+        with_scratch(|raw| self.codec.encode(value, raw).ok().map(|()| raw.len()))
+    }
+
+    fn head(&self, name: &str, record: &Record) -> Result<Head, Rejection> {
+        let head = frame::head(record, name)?;
+        if head.schema != self.schema {
+            return Err(Rejection::Schema);
+        }
+        if !head.is_negative && head.codec != self.codec.id() {
+            return Err(Rejection::Codec);
+        }
+        Ok(head)
+    }
+
+    fn encode(&self, value: &V, raw: &mut Vec<u8>) -> Result<u8> {
+        let unstorable = |message| Error::new(ErrorKind::Unstorable, message);
+        let encoded = self.codec.encode(value, raw);
+        encoded.map_err(|error| unstorable("the value cannot be encoded").because(error))?;
+        if raw.len() > self.max_value_bytes {
+            return Err(unstorable("the value is too large for L2"));
+        }
+        Ok(self.codec.id())
+    }
+
+    /// Room for the head, then the payload as it is stored.
+    fn compress(&self, raw: &[u8]) -> (Vec<u8>, Method) {
+        let mut bytes = Vec::with_capacity(HEAD + raw.len());
+        bytes.resize(HEAD, 0);
+        if raw.len() >= self.compress_from {
+            let length = u32::try_from(raw.len()).unwrap_or(u32::MAX);
+            bytes.extend_from_slice(&length.to_le_bytes());
+            match self.compression.append(raw, &mut bytes) {
+                Method::None => bytes.truncate(HEAD),
+                method => return (bytes, method),
+            }
+        }
+        bytes.extend_from_slice(raw);
+        (bytes, Method::None)
+    }
+
+    fn decode(&self, head: &Head, payload: &[u8]) -> Result<(V, usize), Rejection> {
+        if head.method == Method::None {
+            return self.decode_raw(payload);
+        }
+        let (length, packed) = payload.split_first_chunk().ok_or(Rejection::Corrupt)?;
+        let length = u32::from_le_bytes(*length) as usize;
+        if length > self.max_value_bytes {
+            return Err(Rejection::TooLarge);
+        }
+        with_scratch(|raw| {
+            compress::unpack(head.method, packed, length, raw)?;
+            self.decode_raw(raw)
+        })
+    }
+
+    fn decode_raw(&self, raw: &[u8]) -> Result<(V, usize), Rejection> {
+        if raw.len() > self.max_value_bytes {
+            return Err(Rejection::TooLarge);
+        }
+        let value = self.codec.decode(raw).map_err(|_| Rejection::Decode)?;
+        Ok((value, raw.len()))
+    }
+}
+
+/// What a frame's stamps mean here and now.
+struct Times {
+    now: Tick,
+    age: Duration,
+    fresh_left: Duration,
+    stale_left: Duration,
+}
+
+impl Times {
+    /// A writer whose clock runs ahead cannot make its values live longer than they were meant to.
+    fn of(head: &Head, clock: &Clock) -> Self {
+        let age = clock.wall().since(head.created);
+        let left = |life: Duration| life.saturating_sub(age);
+        Self {
+            now: clock.now(),
+            age,
+            fresh_left: left(head.fresh_for),
+            stale_left: left(head.stale_for.max(head.fresh_for)),
+        }
+    }
+}
+
+/// Runs `work` with an empty buffer that keeps its room from one use to the next.
+fn with_scratch<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+    thread_local! {
+        static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    }
+    const KEPT: usize = 1 << 20;
+
+    // Taken out rather than borrowed: a codec may itself use a cache.
+    let mut buffer = SCRATCH.take();
+    buffer.clear();
+    let result = work(&mut buffer);
+    if buffer.capacity() <= KEPT {
+        SCRATCH.set(buffer);
+    }
+    result
+}
