@@ -8,7 +8,7 @@ use crate::{Entry, Key};
 /// - `get` answers with what `insert` last put under an equal key, or with nothing. It judges no age: an entry that
 ///   is no longer fresh is answered like any other.
 /// - It may forget any entry at any time, and refuse one it is given; it is never the only copy.
-/// - After `remove` or `clear` has returned, no `get` that begins later answers with what was there before. An
+/// - After `remove` has returned, no `get` that begins later answers with what was there before. An
 ///   `insert` that replaces is seen by every later `get`, or the key has nothing.
 /// - Entries are replaced as a whole.
 ///
@@ -30,9 +30,6 @@ use crate::{Entry, Key};
 ///     fn remove(&self, key: &K) -> Option<Entry<V>> {
 ///         self.0.lock().unwrap().remove(key)
 ///     }
-///     fn clear(&self) {
-///         self.0.lock().unwrap().clear();
-///     }
 ///     fn bound(&self) -> Bound {
 ///         Bound::Entries(u64::MAX)
 ///     }
@@ -50,9 +47,6 @@ pub trait L1<V, K: Key + ?Sized>: Send + Sync + 'static {
 
     /// Takes the entry under `key` out.
     fn remove(&self, key: &K) -> Option<Entry<V>>;
-
-    /// Takes all entries out.
-    fn clear(&self);
 
     /// What it is bounded by. Entries are weighed only for a tier that is bounded by bytes.
     fn bound(&self) -> Bound;

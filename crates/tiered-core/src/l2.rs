@@ -9,10 +9,13 @@ use crate::{Record, Result};
 /// # Contract
 ///
 /// - Every method takes many keys and gives one outcome for each, in their order. A key that fails takes nobody
-///   else with it. A key may occur twice. No keys, no work.
-/// - Keys are any UTF-8, any length, the empty one and control characters included. Records are any bytes.
-/// - A missing record is `Ok(None)`, not an error. An error means that the store could not be asked, or did not answer
-///   in time.
+///   else with it. A key may occur twice: of two writes the later stays, and a removal answers with what was there
+///   once. No keys, no work.
+/// - Keys are any UTF-8, any length, the empty one and control characters included. Records are any bytes, at least
+///   one.
+/// - A missing record is `Ok(None)`, not an error. An error of the kind
+///   [`Unstorable`](crate::ErrorKind::Unstorable) means that the store cannot take this record, and that what was there
+///   stays; any other, that the store could not be asked, or did not answer in time.
 /// - What an acknowledged `set_many` has written is what later reads by anybody find, until it is overwritten or
 ///   removed, its life ends, or the store needs the room. What an acknowledged `remove_many` has removed is not found.
 /// - The store judges no age but the physical life it was given. It never answers with a record whose life has
@@ -62,6 +65,7 @@ pub struct Write<'a> {
     pub key: &'a str,
     /// What.
     pub record: Record,
-    /// After how long the store forgets it, in whole milliseconds, at least one.
+    /// After how long the store forgets it. The store cuts fractions of a millisecond off, and takes less than one for
+    /// one.
     pub life: Duration,
 }

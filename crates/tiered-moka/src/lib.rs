@@ -60,10 +60,6 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> L1<V, K> for Moka<V, K> {
         self.entries.remove(key)
     }
 
-    fn clear(&self) {
-        self.entries.invalidate_all();
-    }
-
     fn bound(&self) -> Bound {
         self.bound
     }

@@ -46,13 +46,20 @@ pub enum Source {
 impl<V> Answer<V> {
     pub(crate) fn new(entry: Entry<V>, source: Source, now: Tick) -> Self {
         let age = entry.age(now);
-        Self { value: entry.value, source, age }
+        Self {
+            value: entry.value,
+            source,
+            age,
+        }
     }
 }
 
 impl<V> Clone for Answer<V> {
     fn clone(&self) -> Self {
-        Self { value: self.value.clone(), ..*self }
+        Self {
+            value: self.value.clone(),
+            ..*self
+        }
     }
 }
 

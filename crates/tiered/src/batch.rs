@@ -14,7 +14,10 @@ pub(crate) struct Batch<K: Key + ?Sized> {
 impl<K: Key + ?Sized> Batch<K> {
     pub(crate) fn new(keys: impl IntoIterator<Item = impl Borrow<K>>) -> Self {
         let mut seen: HashMap<K::Owned, usize> = HashMap::new();
-        let mut batch = Self { keys: Vec::new(), places: Vec::new() };
+        let mut batch = Self {
+            keys: Vec::new(),
+            places: Vec::new(),
+        };
         for key in keys {
             let key = key.borrow();
             let place = seen.get(key).copied().unwrap_or_else(|| {
@@ -42,7 +45,10 @@ impl<K: Key + ?Sized> Batch<K> {
         if results.len() == self.places.len() {
             return results;
         }
-        self.places.iter().filter_map(|place| results.get(*place).cloned()).collect()
+        self.places
+            .iter()
+            .filter_map(|place| results.get(*place).cloned())
+            .collect()
     }
 
     /// The item that was given last for each key.
@@ -59,7 +65,11 @@ impl<K: Key + ?Sized> Batch<K> {
 
 /// The keys about which nothing is known yet.
 pub(crate) fn gaps<'k, K: ?Sized, T>(keys: &[&'k K], known: &[Option<T>]) -> Vec<&'k K> {
-    keys.iter().zip(known).filter(|(_, known)| known.is_none()).map(|(key, _)| *key).collect()
+    keys.iter()
+        .zip(known)
+        .filter(|(_, known)| known.is_none())
+        .map(|(key, _)| *key)
+        .collect()
 }
 
 /// Puts what was found about the [`gaps`] in their places.

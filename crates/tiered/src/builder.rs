@@ -4,11 +4,12 @@ use std::sync::Arc;
 use tiered_core::{Bound, Clock, Codec, Error, ErrorKind, Key, L1, L2, Random, Result};
 
 use crate::cache::Cache;
+use crate::far::Far;
 use crate::near::Near;
 use crate::settings::Settings;
-use crate::shared::{Far, Shared};
+use crate::shared::Shared;
 use crate::stats::Counters;
-use crate::weight::Weight;
+use crate::weight::{Weigh, Weight};
 use crate::wire::Wire;
 
 /// Puts a [`Cache`] together: its tiers, and its settings.
@@ -28,8 +29,9 @@ use crate::wire::Wire;
 pub struct Builder<V, K: Key + ?Sized = str> {
     namespace: String,
     l1: Option<Box<dyn L1<V, K>>>,
-    l2: Option<(Arc<dyn L2>, Box<dyn Codec<V>>)>,
-    weigh: Option<Box<dyn Fn(&V) -> usize + Send + Sync>>,
+    l2: Option<Arc<dyn L2>>,
+    codec: Option<Box<dyn Codec<V>>>,
+    weigh: Option<Weigh<V>>,
     settings: Settings,
     clock: Clock,
     random: Random,
@@ -46,6 +48,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Builder<V, K> {
             namespace: namespace.into(),
             l1: None,
             l2: None,
+            codec: None,
             weigh: None,
             settings: Settings::default(),
             clock: Clock::system(),
@@ -70,7 +73,8 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Builder<V, K> {
 
     /// The second tier, with another codec.
     pub fn l2_with(mut self, l2: impl L2, codec: impl Codec<V>) -> Self {
-        self.l2 = Some((Arc::new(l2), Box::new(codec)));
+        self.l2 = Some(Arc::new(l2));
+        self.codec = Some(Box::new(codec));
         self
     }
 
@@ -107,13 +111,23 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Builder<V, K> {
     pub fn build(self) -> Result<Cache<V, K>> {
         self.check()?;
         self.settings.check(self.l2.is_some())?;
-        let is_weighed = self.l1.as_ref().is_some_and(|l1| matches!(l1.bound(), Bound::Bytes(_)));
+        let is_weighed = self
+            .l1
+            .as_ref()
+            .is_some_and(|l1| matches!(l1.bound(), Bound::Bytes(_)));
         let (namespace, settings) = (self.namespace, self.settings);
-        let far = self.l2.map(|(l2, codec)| Far { l2, wire: Wire::new(&namespace, codec, &settings) });
+        let parts = self.l2.zip(self.codec);
+        let far = parts.map(|(l2, codec)| Far {
+            l2,
+            wire: Wire::new(&namespace, codec, &settings),
+        });
         Ok(Cache::new(Shared {
             near: Arc::new(Near::new(self.l1)),
             far,
-            weight: Weight { is_wanted: is_weighed, of_value: self.weigh },
+            weight: Weight {
+                is_wanted: is_weighed,
+                of_value: self.weigh,
+            },
             clock: self.clock,
             random: self.random,
             counters: Counters::new(),
@@ -125,7 +139,9 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Builder<V, K> {
     fn check(&self) -> Result<()> {
         let bound = self.l1.as_ref().map(|l1| l1.bound());
         let is_namespace = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
-        let wrong = if !(1..=64).contains(&self.namespace.len()) || !self.namespace.bytes().all(is_namespace) {
+        let wrong = if !(1..=64).contains(&self.namespace.len())
+            || !self.namespace.bytes().all(is_namespace)
+        {
             "a namespace is 1 to 64 ascii letters, digits, '.', '-' or '_'"
         } else if self.l1.is_none() && self.l2.is_none() {
             "the cache has no tier: give it an `l1`, an `l2` or both"

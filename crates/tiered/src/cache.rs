@@ -53,7 +53,9 @@ impl<V: Send + Sync + 'static> Cache<V> {
 
 impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
     pub(crate) fn new(shared: Shared<V, K>) -> Self {
-        Self { shared: Arc::new(shared) }
+        Self {
+            shared: Arc::new(shared),
+        }
     }
 
     /// The same cache for a call that differs from its settings, and that answers in full.
@@ -85,7 +87,12 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
         Fut: Future<Output = R> + Send + 'static,
         R: LoadResult<V>,
     {
-        R::output(self.with(Options::default()).get_or_load(key, load).await?.value)
+        R::output(
+            self.with(Options::default())
+                .get_or_load(key, load)
+                .await?
+                .value,
+        )
     }
 
     /// The values under many keys, one answer for each key in their order: from L1, and the rest from L2 in one round
@@ -129,7 +136,11 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
 
     /// Whether `key` is present.
     pub async fn contains(&self, key: &K) -> bool {
-        self.shared.contains(&[key], &Options::default()).await.first().is_some_and(|is_present| *is_present)
+        self.shared
+            .contains(&[key], &Options::default())
+            .await
+            .first()
+            .is_some_and(|is_present| *is_present)
     }
 
     /// Whether these keys are present, one answer for each in their order. At most one round trip to L2, without the
@@ -139,7 +150,13 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
         keys: impl IntoIterator<Item = Q>,
     ) -> impl Future<Output = Vec<bool>> + Send {
         let batch = Batch::new(keys);
-        async move { batch.spread(self.shared.contains(&batch.keys(), &Options::default()).await) }
+        async move {
+            batch.spread(
+                self.shared
+                    .contains(&batch.keys(), &Options::default())
+                    .await,
+            )
+        }
     }
 
     /// Puts a value under `key`, in L2 and then in L1. Loads that run at this time put nothing over it.
@@ -154,8 +171,15 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
         items: impl IntoIterator<Item = (Q, A)>,
     ) -> impl Future<Output = Vec<Written>> + Send {
         let (keys, values): (Vec<_>, Vec<_>) = items.into_iter().unzip();
-        let (batch, values) = (Batch::new(keys), values.into_iter().map(Into::into).collect());
-        async move { self.with(Options::default()).write_batch(&batch, values).await }
+        let (batch, values) = (
+            Batch::new(keys),
+            values.into_iter().map(Into::into).collect(),
+        );
+        async move {
+            self.with(Options::default())
+                .write_batch(&batch, values)
+                .await
+        }
     }
 
     /// Removes the value under `key` from both tiers. Loads and reads that run at this time do not bring it back into
@@ -186,7 +210,12 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
         Fut: Future<Output = R> + Send + 'static,
         R: LoadResult<V>,
     {
-        R::output(self.with(Options::default()).refresh(key, load).await?.value)
+        R::output(
+            self.with(Options::default())
+                .refresh(key, load)
+                .await?
+                .value,
+        )
     }
 
     /// Loads the values under many keys although they may be cached, and replaces them; one outcome for each key in
@@ -211,7 +240,13 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
         E: Into<BoxError>,
     {
         let batch = Batch::new(keys);
-        async move { values(self.with(Options::default()).refresh_batch(&batch, load).await) }
+        async move {
+            values(
+                self.with(Options::default())
+                    .refresh_batch(&batch, load)
+                    .await,
+            )
+        }
     }
 
     /// What the cache has done since it was built, and how full L1 is. Costs some microseconds.
@@ -232,7 +267,9 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
 
 impl<V, K: Key + ?Sized> Clone for Cache<V, K> {
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared) }
+        Self {
+            shared: Arc::clone(&self.shared),
+        }
     }
 }
 
@@ -246,5 +283,8 @@ impl<V, K: Key + ?Sized> fmt::Debug for Cache<V, K> {
 }
 
 fn values<V>(answers: Vec<Result<Answer<V>>>) -> Vec<Result<Option<Arc<V>>>> {
-    answers.into_iter().map(|answer| answer.map(|answer| answer.value)).collect()
+    answers
+        .into_iter()
+        .map(|answer| answer.map(|answer| answer.value))
+        .collect()
 }

@@ -56,7 +56,11 @@ impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
 
     /// What L2 has, for a key that L1 has not.
     pub(crate) async fn get_far(&self, key: &K) -> Option<Answer<V>> {
-        self.shared.get_far(&[key], &self.options).await.pop().flatten()
+        self.shared
+            .get_far(&[key], &self.options)
+            .await
+            .pop()
+            .flatten()
     }
 
     /// [`Cache::get_or_load`](crate::Cache::get_or_load), in full.
@@ -110,7 +114,11 @@ impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
 
     /// [`Cache::contains`](crate::Cache::contains), in the tiers that this call may read.
     pub async fn contains(&self, key: &K) -> bool {
-        self.shared.contains(&[key], &self.options).await.first().is_some_and(|is_present| *is_present)
+        self.shared
+            .contains(&[key], &self.options)
+            .await
+            .first()
+            .is_some_and(|is_present| *is_present)
     }
 
     /// [`Cache::contains_many`](crate::Cache::contains_many), in the tiers that this call may read.
@@ -134,7 +142,10 @@ impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
         items: impl IntoIterator<Item = (Q, A)>,
     ) -> impl Future<Output = Vec<Written>> + Send {
         let (keys, values): (Vec<_>, Vec<_>) = items.into_iter().unzip();
-        let (batch, values) = (Batch::new(keys), values.into_iter().map(Into::into).collect());
+        let (batch, values) = (
+            Batch::new(keys),
+            values.into_iter().map(Into::into).collect(),
+        );
         async move { self.write_batch(&batch, values).await }
     }
 
@@ -149,15 +160,11 @@ impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
         Fut: Future<Output = R> + Send + 'static,
         R: LoadResult<V>,
     {
-        let mut load = Some(load);
-        let flight = move || -> LoadFn<V, K> {
-            let load = load.take().expect("one key has one flight");
-            Box::new(move |mut asked: Vec<Asked<V, K>>| {
-                let held = asked.pop().and_then(|asked| asked.value);
-                Box::pin(async move { load(held).await.into_loaded().map(Loads::One) })
-            })
-        };
-        only(self.shared.refresh(&[key], &self.options, flight).await)
+        let load: LoadFn<V, K> = Box::new(move |mut asked: Vec<Asked<V, K>>| {
+            let held = asked.pop().and_then(|asked| asked.value);
+            Box::pin(async move { load(held).await.into_loaded().map(Loads::One) })
+        });
+        only(self.shared.refresh(&[key], &self.options, once(load)).await)
     }
 
     /// [`Cache::refresh_many`](crate::Cache::refresh_many), in full.
@@ -183,7 +190,10 @@ impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
 
     pub(crate) async fn read_batch(&self, batch: &Batch<K>) -> Vec<Option<Answer<V>>> {
         let keys = batch.keys();
-        let mut known: Vec<_> = keys.iter().map(|key| self.shared.get_near(key, &self.options)).collect();
+        let mut known: Vec<_> = keys
+            .iter()
+            .map(|key| self.shared.get_near(key, &self.options))
+            .collect();
         let gaps = gaps(&keys, &known);
         if !gaps.is_empty() {
             fill(&mut known, self.shared.get_far(&gaps, &self.options).await);
@@ -191,7 +201,11 @@ impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
         batch.spread(known)
     }
 
-    pub(crate) async fn load_batch<F, Fut, I, A, E>(&self, batch: &Batch<K>, load: F) -> Vec<Result<Answer<V>>>
+    pub(crate) async fn load_batch<F, Fut, I, A, E>(
+        &self,
+        batch: &Batch<K>,
+        load: F,
+    ) -> Vec<Result<Answer<V>>>
     where
         F: FnOnce(Vec<K::Owned>) -> Fut + Send + 'static,
         Fut: Future<Output = Result<I, E>> + Send + 'static,
@@ -220,7 +234,11 @@ impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
         batch.spread(Finish::new(Arc::clone(self.shared).set(items, self.options)).await)
     }
 
-    pub(crate) async fn refresh_batch<F, Fut, I, A, E>(&self, batch: &Batch<K>, load: F) -> Vec<Result<Answer<V>>>
+    pub(crate) async fn refresh_batch<F, Fut, I, A, E>(
+        &self,
+        batch: &Batch<K>,
+        load: F,
+    ) -> Vec<Result<Answer<V>>>
     where
         F: Fn(Vec<Held<V, K::Owned>>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<I, E>> + Send + 'static,
@@ -233,7 +251,11 @@ impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
             let load = Arc::clone(&load);
             Box::new(move |asked| Box::pin(async move { many(load(asked).await) }))
         };
-        batch.spread(self.shared.refresh(&batch.keys(), &self.options, flight).await)
+        batch.spread(
+            self.shared
+                .refresh(&batch.keys(), &self.options, flight)
+                .await,
+        )
     }
 }
 
@@ -254,7 +276,18 @@ where
     E: Into<BoxError>,
 {
     let answer = answer.map_err(Into::into)?;
-    Ok(Loads::Many(answer.into_iter().map(|(key, loaded)| (key, loaded.into())).collect()))
+    Ok(Loads::Many(
+        answer
+            .into_iter()
+            .map(|(key, loaded)| (key, loaded.into()))
+            .collect(),
+    ))
+}
+
+/// For the only flight of a single key.
+fn once<T>(load: T) -> impl FnMut() -> T {
+    let mut load = Some(load);
+    move || load.take().expect("one key has one flight")
 }
 
 fn only<T>(mut results: Vec<T>) -> T {

@@ -62,7 +62,10 @@ impl Compression {
         let (is_built, feature) = match self {
             Self::None => return Ok(()),
             Self::Zstd { level } if !LEVELS.contains(&level) => {
-                return Err(Error::new(ErrorKind::Config, "zstd's level must be from -7 to 19"));
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    "zstd's level must be from -7 to 19",
+                ));
             }
             Self::Zstd { .. } => (cfg!(feature = "zstd"), "zstd"),
             Self::Lz4 => (cfg!(feature = "lz4"), "lz4"),
@@ -70,7 +73,9 @@ impl Compression {
         if is_built {
             return Ok(());
         }
-        let message = format!("the cache compresses with {feature}, but `tiered` was built without the feature `{feature}`");
+        let message = format!(
+            "the cache compresses with {feature}, but `tiered` was built without the feature `{feature}`"
+        );
         Err(Error::new(ErrorKind::Config, message))
     }
 
@@ -93,14 +98,23 @@ impl Compression {
 
 /// Unpacks `packed` into `out`, which it replaces. `length` is how long the result must be; nothing longer is ever
 /// allocated.
-pub(crate) fn unpack(method: Method, packed: &[u8], length: usize, out: &mut Vec<u8>) -> Result<(), Rejection> {
+pub(crate) fn unpack(
+    method: Method,
+    packed: &[u8],
+    length: usize,
+    out: &mut Vec<u8>,
+) -> Result<(), Rejection> {
     out.clear();
     match method {
         Method::None => out.extend_from_slice(packed),
         Method::Zstd => zstd::unpack(packed, length, out)?,
         Method::Lz4 => lz4::unpack(packed, length, out)?,
     }
-    if out.len() == length { Ok(()) } else { Err(Rejection::Corrupt) }
+    if out.len() == length {
+        Ok(())
+    } else {
+        Err(Rejection::Corrupt)
+    }
 }
 
 #[cfg(feature = "zstd")]
@@ -125,7 +139,9 @@ mod zstd {
                 Some((held_level, _)) if *held_level == level => held.as_mut()?,
                 _ => held.insert((level, Compressor::new(level).ok()?)),
             };
-            compressor.compress_to_buffer(raw, out.get_mut(begin..)?).ok()
+            compressor
+                .compress_to_buffer(raw, out.get_mut(begin..)?)
+                .ok()
         })?;
         out.truncate(begin + written);
         Some(written)
@@ -138,7 +154,9 @@ mod zstd {
                 Some(decompressor) => decompressor,
                 None => held.insert(Decompressor::new().map_err(|_| Rejection::Corrupt)?),
             };
-            decompressor.decompress_to_buffer(packed, out).map_err(|_| Rejection::Corrupt)?;
+            decompressor
+                .decompress_to_buffer(packed, out)
+                .map_err(|_| Rejection::Corrupt)?;
             Ok(())
         })
     }

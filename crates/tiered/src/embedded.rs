@@ -11,7 +11,7 @@ use tiered_core::{Clock, Error, ErrorKind, L2, Record, Result, Tick, Write};
 /// A handle: clones share one store. It is shared by nobody outside the process and ends with it; caches that are
 /// given the same one share their second tier.
 ///
-/// The bound counts the bytes of keys and records, not what the maps around them take (about 200 bytes a record).
+/// The bound counts the bytes of keys and records, not what the maps around them take.
 /// Where room is needed, records whose life has ended go first, then those whose life ends next, as with Redis'
 /// `volatile-ttl`; a record that is larger than the whole bound is refused as
 /// [`Unstorable`](ErrorKind::Unstorable), and what was under its key stays. Ended records are never answered; each
@@ -23,16 +23,16 @@ use tiered_core::{Clock, Error, ErrorKind, L2, Record, Result, Tick, Write};
 /// use std::time::Duration;
 /// use tiered::{Embedded, L2, Record, Result, Write};
 ///
-/// # fn main() -> Result<()> { futures_util::FutureExt::now_or_never(store()).unwrap() }
-/// async fn store() -> Result<()> {
-///     let l2 = Embedded::bounded(64 << 20);
-///     let record = Record::new(b"whatever".as_slice());
-///     let write = Write { key: "users:7", record: record.clone(), life: Duration::from_secs(60) };
-///     l2.set_many(&[write]).await.remove(0)?;
-///     assert_eq!(l2.get_many(&["users:7"]).await.remove(0)?, Some(record));
-///     assert_eq!(l2.bytes(), 15);
-///     Ok(())
-/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<()> {
+/// let l2 = Embedded::bounded(64 << 20);
+/// let record = Record::new(b"whatever".as_slice());
+/// let write = Write { key: "users:7", record: record.clone(), life: Duration::from_secs(60) };
+/// l2.set_many(&[write]).await.remove(0)?;
+/// assert_eq!(l2.get_many(&["users:7"]).await.remove(0)?, Some(record));
+/// assert_eq!(l2.bytes(), 15);
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Clone)]
 pub struct Embedded(Arc<Shared>);

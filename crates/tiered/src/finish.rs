@@ -13,7 +13,10 @@ pub(crate) struct Finish<T: Send + 'static> {
 
 impl<T: Send + 'static> Finish<T> {
     pub(crate) fn new(work: impl Future<Output = T> + Send + 'static) -> Self {
-        Self { work: Some(Box::pin(work)), is_begun: false }
+        Self {
+            work: Some(Box::pin(work)),
+            is_begun: false,
+        }
     }
 }
 
@@ -22,7 +25,9 @@ impl<T: Send + 'static> Future for Finish<T> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
         self.is_begun = true;
-        let Some(work) = &mut self.work else { return Poll::Pending };
+        let Some(work) = &mut self.work else {
+            return Poll::Pending;
+        };
         let polled = work.as_mut().poll(context);
         if polled.is_ready() {
             self.work = None;

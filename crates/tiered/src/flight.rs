@@ -19,7 +19,10 @@ pub(crate) struct Landed<V> {
 
 impl<V> Clone for Landed<V> {
     fn clone(&self) -> Self {
-        Self { entry: self.entry.clone(), source: self.source }
+        Self {
+            entry: self.entry.clone(),
+            source: self.source,
+        }
     }
 }
 
@@ -31,9 +34,10 @@ impl<V> Landing<V> {
     pub(crate) async fn wait(mut self) -> Result<Landed<V>> {
         match self.0.wait_for(Option::is_some).await.as_deref() {
             Ok(Some(outcome)) => outcome.clone(),
-            Ok(None) | Err(_) => {
-                Err(Error::new(ErrorKind::Aborted, "the load ended without a result: its runtime was shut down"))
-            }
+            Ok(None) | Err(_) => Err(Error::new(
+                ErrorKind::Aborted,
+                "the load ended without a result: its runtime was shut down",
+            )),
         }
     }
 }
@@ -67,7 +71,13 @@ pub(crate) struct Lead<V, K: Key + ?Sized> {
 impl<V, K: Key + ?Sized> Lead<V, K> {
     pub(crate) fn new(near: Arc<Near<V, K>>, key: &K, begin: Begin) -> (Self, Landing<V>) {
         let (outcome, landing) = watch::channel(None);
-        let lead = Self { key: key.to_owned(), begin, predecessor: None, near, outcome };
+        let lead = Self {
+            key: key.to_owned(),
+            begin,
+            predecessor: None,
+            near,
+            outcome,
+        };
         (lead, Landing(landing))
     }
 
@@ -114,12 +124,19 @@ impl<V, K: Key + ?Sized> Flights<V, K> {
     /// The flight that a reader may join. One that is queued will do: it has not begun, so it cannot bring anything old.
     pub(crate) fn find(&self, key: &K) -> Option<Landing<V>> {
         let slot = self.0.get(key)?;
-        slot.running.as_ref().or(slot.queued.as_ref()).map(|flight| flight.landing.clone())
+        slot.running
+            .as_ref()
+            .or(slot.queued.as_ref())
+            .map(|flight| flight.landing.clone())
     }
 
     /// The flight that has not begun yet.
     pub(crate) fn find_queued(&self, key: &K) -> Option<Landing<V>> {
-        self.0.get(key)?.queued.as_ref().map(|flight| flight.landing.clone())
+        self.0
+            .get(key)?
+            .queued
+            .as_ref()
+            .map(|flight| flight.landing.clone())
     }
 
     pub(crate) fn board(&mut self, key: &K, operation: u64, landing: Landing<V>) {
@@ -155,7 +172,9 @@ impl<V, K: Key + ?Sized> Flights<V, K> {
     }
 
     fn update(&mut self, key: &K, change: impl FnOnce(&mut Slot<V>)) {
-        let Some(slot) = self.0.get_mut(key) else { return };
+        let Some(slot) = self.0.get_mut(key) else {
+            return;
+        };
         change(slot);
         if slot.running.is_none() && slot.queued.is_none() {
             self.0.remove(key);
@@ -163,7 +182,10 @@ impl<V, K: Key + ?Sized> Flights<V, K> {
     }
 
     fn slot(&mut self, key: &K) -> &mut Slot<V> {
-        self.0.entry(key.to_owned()).or_insert_with(|| Slot { running: None, queued: None })
+        self.0.entry(key.to_owned()).or_insert_with(|| Slot {
+            running: None,
+            queued: None,
+        })
     }
 }
 

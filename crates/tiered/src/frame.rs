@@ -119,7 +119,10 @@ fn millis(duration: Duration) -> u64 {
 }
 
 fn checksum(bytes: &[u8], key_hash: u64) -> [u8; 4] {
-    short(xxh3_64_with_seed(bytes.get(CHECKED_FROM..).unwrap_or_default(), key_hash))
+    short(xxh3_64_with_seed(
+        bytes.get(CHECKED_FROM..).unwrap_or_default(),
+        key_hash,
+    ))
 }
 
 fn short(hash: u64) -> [u8; 4] {
@@ -127,7 +130,10 @@ fn short(hash: u64) -> [u8; 4] {
     [a, b, c, d]
 }
 
-#[expect(clippy::indexing_slicing, reason = "the table above keeps every field within the head")]
+#[expect(
+    clippy::indexing_slicing,
+    reason = "the table above keeps every field within the head"
+)]
 fn field<const N: usize>(bytes: &[u8; HEAD], at: usize) -> [u8; N] {
     let mut field = [0; N];
     field.copy_from_slice(&bytes[at..at + N]);
@@ -136,18 +142,27 @@ fn field<const N: usize>(bytes: &[u8; HEAD], at: usize) -> [u8; N] {
 
 fn number<const N: usize>(bytes: &[u8; HEAD], at: usize) -> u64 {
     let digits = field::<N>(bytes, at);
-    digits.iter().rev().fold(0, |number, digit| number << 8 | u64::from(*digit))
+    digits
+        .iter()
+        .rev()
+        .fold(0, |number, digit| number << 8 | u64::from(*digit))
 }
 
 struct Fields<'a>(&'a mut [u8]);
 
 impl Fields<'_> {
-    #[expect(clippy::indexing_slicing, reason = "the table above keeps every field within the head")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "the table above keeps every field within the head"
+    )]
     fn put(&mut self, at: usize, field: &[u8]) {
         self.0[at..at + field.len()].copy_from_slice(field);
     }
 
-    #[expect(clippy::indexing_slicing, reason = "no number of the table is wider than eight bytes")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "no number of the table is wider than eight bytes"
+    )]
     fn put_number(&mut self, at: usize, width: usize, number: u64) {
         self.put(at, &number.to_le_bytes()[..width]);
     }

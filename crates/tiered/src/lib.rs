@@ -11,6 +11,7 @@ mod call;
 mod codec;
 mod compress;
 mod embedded;
+mod far;
 mod finish;
 mod flight;
 mod frame;
@@ -50,8 +51,8 @@ pub use stats::Stats;
 #[cfg(feature = "testing")]
 pub use tiered_core::testing;
 pub use tiered_core::{
-    Bound, BoxError, Clock, Codec, Entry, Error, ErrorKind, Key, L1, L2, ManualClock, Random, Record, Result, Stamp, Tick,
-    Usage, Version, Write,
+    Bound, BoxError, Clock, Codec, Entry, Error, ErrorKind, Key, L1, L2, ManualClock, Random,
+    Record, Result, Stamp, Tick, Usage, Version, Write,
 };
 #[cfg(feature = "moka")]
 pub use tiered_moka::Moka;

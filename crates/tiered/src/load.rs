@@ -24,7 +24,8 @@ use crate::write::{Change, load_millis};
 
 /// A loader of the keys it is given, whatever the caller wrote it as.
 pub(crate) type LoadFn<V, K> = Box<dyn FnOnce(Vec<Asked<V, K>>) -> Loading<V, K> + Send>;
-pub(crate) type Loading<V, K> = BoxFuture<'static, Result<Loads<V, <K as ToOwned>::Owned>, BoxError>>;
+pub(crate) type Loading<V, K> =
+    BoxFuture<'static, Result<Loads<V, <K as ToOwned>::Owned>, BoxError>>;
 pub(crate) type Asked<V, K> = Held<V, <K as ToOwned>::Owned>;
 
 /// A key that is about to be loaded.
@@ -35,6 +36,9 @@ struct Wanted<V, K: Key + ?Sized> {
     /// L2 did not answer; it is not asked again for this key.
     is_l2_silent: bool,
 }
+
+/// A flight that is about to land, and what is to be stored; or why nothing is.
+type Draft<V, K> = (Lead<V, K>, Result<Change<V, K>>);
 
 /// How a flight treats what is cached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +51,12 @@ enum Mode {
 
 impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     /// Lands each of these flights: from L2, or else from the loader.
-    pub(crate) async fn fly(self: Arc<Self>, leads: Vec<Lead<V, K>>, options: Options, load: LoadFn<V, K>) {
+    pub(crate) async fn fly(
+        self: Arc<Self>,
+        leads: Vec<Lead<V, K>>,
+        options: Options,
+        load: LoadFn<V, K>,
+    ) {
         let keys: Vec<&K> = leads.iter().map(|lead| lead.key.borrow()).collect();
         let looks = self.look(&keys, &options).await;
         let mut wanted = Vec::new();
@@ -55,10 +64,21 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             match look {
                 Look::Fresh(found) => {
                     let entry = self.take_in(lead.key.borrow(), &lead.begin, found, &options);
-                    lead.land(Ok(Landed { entry, source: Source::L2 }));
+                    lead.land(Ok(Landed {
+                        entry,
+                        source: Source::L2,
+                    }));
                 }
-                Look::Old(_) | Look::Nothing => wanted.push(Wanted { lead, held: None, is_l2_silent: false }),
-                Look::Silent => wanted.push(Wanted { lead, held: None, is_l2_silent: true }),
+                Look::Old(_) | Look::Nothing => wanted.push(Wanted {
+                    lead,
+                    held: None,
+                    is_l2_silent: false,
+                }),
+                Look::Silent => wanted.push(Wanted {
+                    lead,
+                    held: None,
+                    is_l2_silent: true,
+                }),
             }
         }
         if !wanted.is_empty() {
@@ -76,15 +96,19 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         options: &Options,
         mut load: impl FnMut() -> LoadFn<V, K>,
     ) -> Vec<Result<Answer<V>>> {
-        let runtime = match Handle::try_current() {
-            Ok(runtime) => runtime,
-            Err(_) => return keys.iter().map(|_| Err(no_runtime())).collect(),
+        let Ok(runtime) = Handle::try_current() else {
+            return keys.iter().map(|_| Err(no_runtime())).collect();
         };
         let (operation, now) = (self.near.operation(), self.now());
-        let seats = keys.iter().map(|key| self.near.join_later(key, operation, now));
+        let seats = keys
+            .iter()
+            .map(|key| self.near.join_later(key, operation, now));
         let (places, leads) = sit_down(seats);
         let (queued, free): (Vec<_>, Vec<_>) = leads.into_iter().partition(Lead::is_queued);
-        let flights = queued.into_iter().map(|lead| vec![lead]).chain((!free.is_empty()).then_some(free));
+        let flights = queued
+            .into_iter()
+            .map(|lead| vec![lead])
+            .chain((!free.is_empty()).then_some(free));
         for leads in flights {
             runtime.spawn(Arc::clone(self).fly_again(leads, *options, load()));
         }
@@ -92,56 +116,98 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     }
 
     /// Lands each of these flights from the loader, which is shown what it would replace.
-    async fn fly_again(self: Arc<Self>, mut leads: Vec<Lead<V, K>>, options: Options, load: LoadFn<V, K>) {
+    async fn fly_again(
+        self: Arc<Self>,
+        mut leads: Vec<Lead<V, K>>,
+        options: Options,
+        load: LoadFn<V, K>,
+    ) {
         for lead in &mut leads {
             lead.take_off().await;
         }
         let keys: Vec<&K> = leads.iter().map(|lead| lead.key.borrow()).collect();
-        let near = keys.iter().map(|key| self.near.held(key).filter(|_| options.l1.reads()));
-        let mut helds: Vec<_> = near.map(|held| held.map(|entry| (Some(entry), false))).collect();
+        let near = keys
+            .iter()
+            .map(|key| self.near.held(key).filter(|_| options.l1.reads()));
+        let mut helds: Vec<_> = near
+            .map(|held| held.map(|entry| (Some(entry), false)))
+            .collect();
         let looks = self.look(&gaps(&keys, &helds), &options).await;
         fill(&mut helds, looks.into_iter().map(|look| Some(look.held())));
         let wanted = leads.into_iter().zip(helds.into_iter().flatten());
-        let wanted = wanted.map(|(lead, (held, is_l2_silent))| Wanted { lead, held, is_l2_silent });
-        self.load(wanted.collect(), Mode::Replace, &options, load).await;
+        let wanted = wanted.map(|(lead, (held, is_l2_silent))| Wanted {
+            lead,
+            held,
+            is_l2_silent,
+        });
+        self.load(wanted.collect(), Mode::Replace, &options, load)
+            .await;
     }
 
     /// Runs the loader, stores what it brings as far as nothing has changed since, and lands the flights.
-    async fn load(&self, mut wanted: Vec<Wanted<V, K>>, mode: Mode, options: &Options, load: LoadFn<V, K>) {
+    async fn load(
+        &self,
+        mut wanted: Vec<Wanted<V, K>>,
+        mode: Mode,
+        options: &Options,
+        load: LoadFn<V, K>,
+    ) {
         let begun = self.now();
         for Wanted { lead, .. } in &mut wanted {
-            lead.begin = self.near.begin(lead.key.borrow(), lead.begin.operation, begun);
+            lead.begin = self
+                .near
+                .begin(lead.key.borrow(), lead.begin.operation, begun);
         }
         let asked = wanted.iter().map(Wanted::asked).collect();
         self.counters.add(Count::Loads, wanted.len() as u64);
         match run::<V, K>(load, asked).await {
             Ok(mut loads) => {
                 let took = self.now().since(begun);
-                let made = wanted.into_iter().map(|wanted| self.make(wanted, &mut loads, took, mode, options));
-                self.settle(made.collect()).await;
+                let drafts = wanted
+                    .into_iter()
+                    .map(|wanted| self.draft(wanted, &mut loads, took, mode, options));
+                self.settle(drafts.collect()).await;
             }
             Err(error) => {
                 self.counters.add(Count::LoadErrors, wanted.len() as u64);
-                wanted.into_iter().for_each(|wanted| wanted.lead.land(Err(error.clone())));
+                for Wanted { lead, .. } in wanted {
+                    lead.land(Err(error.clone()));
+                }
             }
         }
     }
 
     /// What is to be done with what was loaded for one key.
-    fn make(
+    fn draft(
         &self,
         wanted: Wanted<V, K>,
         loads: &mut Loads<V, K::Owned>,
         took: Duration,
         mode: Mode,
         options: &Options,
-    ) -> (Lead<V, K>, Result<Change<V, K>>) {
-        let Wanted { lead, held, is_l2_silent } = wanted;
+    ) -> Draft<V, K> {
+        let Wanted {
+            lead,
+            held,
+            is_l2_silent,
+        } = wanted;
         let loaded = loads.take(&lead.key);
         let change = value(loaded.what, held).map(|value| {
-            let life = self.settings.life(options, loaded.ttl, value.is_none(), &self.random);
-            let otherwise = if mode == Mode::Replace { Act::Take } else { Act::Leave };
-            let act = |may_put| if may_put && loaded.is_kept { Act::Put(()) } else { otherwise };
+            let life = self
+                .settings
+                .life(options, loaded.ttl, value.is_none(), &self.random);
+            let otherwise = if mode == Mode::Replace {
+                Act::Take
+            } else {
+                Act::Leave
+            };
+            let act = |may_put| {
+                if may_put && loaded.is_kept {
+                    Act::Put(())
+                } else {
+                    otherwise
+                }
+            };
             Change {
                 key: lead.key.clone(),
                 begin: lead.begin,
@@ -149,7 +215,11 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
                 entry: self.entry(value, self.now(), life, load_millis(took)),
                 life,
                 l1: act(options.l1.writes() && !life.near.is_zero()),
-                l2: if is_l2_silent { Act::Leave } else { act(options.l2.writes() && !life.whole.is_zero()) },
+                l2: if is_l2_silent {
+                    Act::Leave
+                } else {
+                    act(options.l2.writes() && !life.whole.is_zero())
+                },
                 otherwise,
             }
         });
@@ -157,9 +227,9 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     }
 
     /// Stores what is to be stored, and lands the flights.
-    async fn settle(&self, made: Vec<(Lead<V, K>, Result<Change<V, K>>)>) {
+    async fn settle(&self, drafts: Vec<Draft<V, K>>) {
         let (mut leads, mut changes) = (Vec::new(), Vec::new());
-        for (lead, change) in made {
+        for (lead, change) in drafts {
             match change {
                 Ok(change) => {
                     leads.push(lead);
@@ -173,7 +243,10 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         }
         self.apply(&changes).await;
         for (lead, change) in leads.into_iter().zip(changes) {
-            lead.land(Ok(Landed { entry: change.entry, source: Source::Loader }));
+            lead.land(Ok(Landed {
+                entry: change.entry,
+                source: Source::Loader,
+            }));
         }
     }
 }
@@ -181,7 +254,10 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
 impl<V, K: Key + ?Sized> Wanted<V, K> {
     fn asked(&self) -> Asked<V, K> {
         let value = self.held.as_ref().and_then(|entry| entry.value.clone());
-        Held { key: self.lead.key.clone(), value }
+        Held {
+            key: self.lead.key.clone(),
+            value,
+        }
     }
 }
 
@@ -191,14 +267,23 @@ fn value<V>(what: What<V>, held: Option<Entry<V>>) -> Result<Option<Arc<V>>> {
         What::Missing => Ok(None),
         What::Unchanged => match held.and_then(|held| held.value) {
             Some(value) => Ok(Some(value)),
-            None => Err(Error::new(ErrorKind::Loader, "the loader answered `unchanged`, but was shown no value")),
+            None => Err(Error::new(
+                ErrorKind::Loader,
+                "the loader answered `unchanged`, but was shown no value",
+            )),
         },
     }
 }
 
 /// Runs the loader to its end, and makes an error of a panic.
-async fn run<V, K: Key + ?Sized>(load: LoadFn<V, K>, asked: Vec<Asked<V, K>>) -> Result<Loads<V, K::Owned>> {
-    match AssertUnwindSafe(async move { load(asked).await }).catch_unwind().await {
+async fn run<V, K: Key + ?Sized>(
+    load: LoadFn<V, K>,
+    asked: Vec<Asked<V, K>>,
+) -> Result<Loads<V, K::Owned>> {
+    match AssertUnwindSafe(async move { load(asked).await })
+        .catch_unwind()
+        .await
+    {
         Ok(Ok(loads)) => Ok(loads),
         Ok(Err(error)) => Err(Error::new(ErrorKind::Loader, "the loader failed").because(error)),
         Err(panic) => Err(panicked(&*panic)),
@@ -206,7 +291,10 @@ async fn run<V, K: Key + ?Sized>(load: LoadFn<V, K>, asked: Vec<Asked<V, K>>) ->
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> Error {
-    let message = panic.downcast_ref::<&str>().copied().or(panic.downcast_ref::<String>().map(String::as_str));
+    let message = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or(panic.downcast_ref::<String>().map(String::as_str));
     let error = Error::new(ErrorKind::Panicked, "the loader panicked");
     match message {
         Some(message) => error.because(message),

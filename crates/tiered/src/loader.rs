@@ -17,9 +17,9 @@ use tiered_core::{BoxError, Error, ErrorKind, Result};
 /// use std::time::Duration;
 /// use tiered::Loaded;
 ///
-/// let for_a_minute = Loaded::found("Ada".to_owned()).ttl(Duration::from_secs(60));
+/// let for_a_minute = Loaded::<String>::found("Ada".to_owned()).ttl(Duration::from_secs(60));
 /// let unknown_for_now = Loaded::<String>::missing().ttl(Duration::from_secs(1));
-/// let only_for_you = Loaded::found("Ada".to_owned()).uncached();
+/// let only_for_you = Loaded::<String>::found("Ada".to_owned()).uncached();
 /// # drop((for_a_minute, unknown_for_now, only_for_you));
 /// ```
 pub struct Loaded<V> {
@@ -67,7 +67,11 @@ impl<V> Loaded<V> {
     }
 
     const fn new(what: What<V>) -> Self {
-        Self { what, ttl: None, is_kept: true }
+        Self {
+            what,
+            ttl: None,
+            is_kept: true,
+        }
     }
 }
 
@@ -97,7 +101,10 @@ impl<V> fmt::Debug for Loaded<V> {
             What::Missing => "Missing",
             What::Unchanged => "Unchanged",
         };
-        f.debug_struct(what).field("ttl", &self.ttl).field("is_kept", &self.is_kept).finish()
+        f.debug_struct(what)
+            .field("ttl", &self.ttl)
+            .field("is_kept", &self.is_kept)
+            .finish()
     }
 }
 

@@ -97,7 +97,11 @@ impl<V: 'static, K: Key + ?Sized> Near<V, K> {
     /// BEGIN: to be called before L2, the source or the value to write is looked at.
     pub(crate) fn begin(&self, key: &K, operation: u64, at: Tick) -> Begin {
         let generation = self.generation(self.stripe(key)).load(Ordering::Acquire);
-        Begin { operation, at, generation }
+        Begin {
+            operation,
+            at,
+            generation,
+        }
     }
 
     /// Nothing has changed since `begin`, so far.
@@ -118,7 +122,11 @@ impl<V: 'static, K: Key + ?Sized> Near<V, K> {
             (false, By::Read | By::Load) => return false,
         }
         if by != By::Read {
-            let operation = if is_current { begin.operation } else { self.operation() };
+            let operation = if is_current {
+                begin.operation
+            } else {
+                self.operation()
+            };
             self.generation(stripe).store(operation, Ordering::Release);
         }
         if by == By::Write {
@@ -131,14 +139,21 @@ impl<V: 'static, K: Key + ?Sized> Near<V, K> {
     pub(crate) fn drop_copy(&self, key: &K) -> Option<Entry<V>> {
         let stripe = self.stripe(key);
         let mut flights = self.lock(stripe);
-        self.generation(stripe).store(self.operation(), Ordering::Release);
+        self.generation(stripe)
+            .store(self.operation(), Ordering::Release);
         flights.detach(key);
         self.l1.as_ref()?.remove(key)
     }
 
     /// A seat in the flight of `key`: the one there is, or a new one to lead. With `look`, a copy that came into L1
     /// since the caller looked is as good as a seat: the flight that brought it has just landed.
-    pub(crate) fn join(self: &Arc<Self>, key: &K, operation: u64, at: Tick, look: bool) -> Seat<V, K> {
+    pub(crate) fn join(
+        self: &Arc<Self>,
+        key: &K,
+        operation: u64,
+        at: Tick,
+        look: bool,
+    ) -> Seat<V, K> {
         let mut flights = self.lock(self.stripe(key));
         if let Some(landing) = flights.find(key) {
             return Seat::Wait(landing);
@@ -194,7 +209,6 @@ impl<V: 'static, K: Key + ?Sized> Near<V, K> {
             Act::Leave => {}
         }
     }
-
 }
 
 impl<V, K: Key + ?Sized> Near<V, K> {

@@ -7,11 +7,12 @@ use tokio::runtime::Handle;
 
 use crate::answer::{Answer, Source};
 use crate::batch::{fill, gaps};
+use crate::far::{Far, borrowed};
 use crate::flight::{Landed, Landing, Lead, Seat};
 use crate::load::LoadFn;
 use crate::near::{Act, Begin, By};
 use crate::options::Options;
-use crate::shared::{Far, Shared, borrowed};
+use crate::shared::Shared;
 use crate::stats::Count;
 use crate::wire::Unpacked;
 
@@ -63,7 +64,10 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     /// What L2 has that may be used, for keys that L1 has not.
     pub(crate) async fn get_far(&self, keys: &[&K], options: &Options) -> Vec<Option<Answer<V>>> {
         let (operation, now) = (self.near.operation(), self.now());
-        let begins: Vec<_> = keys.iter().map(|key| self.near.begin(key, operation, now)).collect();
+        let begins: Vec<_> = keys
+            .iter()
+            .map(|key| self.near.begin(key, operation, now))
+            .collect();
         let looks = self.look(keys, options).await;
         let places = keys.iter().zip(&begins);
         let answers = places.zip(looks).map(|((key, begin), look)| {
@@ -85,7 +89,11 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         };
         let names = far.names(keys);
         let records = far.l2.get_many(&borrowed(&names)).await;
-        names.iter().zip(records).map(|(name, record)| self.judge(far, name, record)).collect()
+        names
+            .iter()
+            .zip(records)
+            .map(|(name, record)| self.judge(far, name, record))
+            .collect()
     }
 
     fn judge(&self, far: &Far<V>, name: &str, record: Result<Option<Record>>) -> Look<V> {
@@ -109,13 +117,29 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
 
     /// Puts a copy of what L2 had into L1, unless something has changed since `begin`. The copy lives no longer than
     /// what it is a copy of.
-    pub(crate) fn take_in(&self, key: &K, begin: &Begin, found: Unpacked<V>, options: &Options) -> Entry<V> {
+    pub(crate) fn take_in(
+        &self,
+        key: &K,
+        begin: &Begin,
+        found: Unpacked<V>,
+        options: &Options,
+    ) -> Entry<V> {
         let Unpacked { entry, raw_bytes } = found;
         if options.l1.writes() {
             let rest = entry.fresh_until.since(entry.begun);
-            let until = entry.begun.plus(self.settings.near_life(options, rest, &self.random));
-            let weight = self.weight.of(key, entry.value.as_deref(), |_| Some(raw_bytes));
-            let copy = Entry { begun: begin.at, fresh_until: until, stale_until: until, weight, ..entry.clone() };
+            let until = entry
+                .begun
+                .plus(self.settings.near_life(options, rest, &self.random));
+            let weight = self
+                .weight
+                .of(key, entry.value.as_deref(), |_| Some(raw_bytes));
+            let copy = Entry {
+                begun: begin.at,
+                fresh_until: until,
+                stale_until: until,
+                weight,
+                ..entry.clone()
+            };
             self.near.install(key, begin, By::Read, Act::Put(copy));
         }
         self.counters.add_hit(Source::L2, &entry);
@@ -130,21 +154,22 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         options: &Options,
         load: LoadFn<V, K>,
     ) -> Vec<Result<Answer<V>>> {
-        let runtime = match Handle::try_current() {
-            Ok(runtime) => runtime,
-            Err(_) => return keys.iter().map(|_| Err(no_runtime())).collect(),
+        let Ok(runtime) = Handle::try_current() else {
+            return keys.iter().map(|_| Err(no_runtime())).collect();
         };
         let (operation, now, look) = (self.near.operation(), self.now(), options.l1.reads());
-        let seats = keys.iter().map(|key| self.near.join(key, operation, now, look));
+        let seats = keys
+            .iter()
+            .map(|key| self.near.join(key, operation, now, look));
         let (places, leads) = sit_down(seats);
-        self.count(&places);
+        self.count_places(&places);
         if !leads.is_empty() {
             runtime.spawn(Arc::clone(self).fly(leads, *options, load));
         }
         self.arrive(places).await
     }
 
-    fn count(&self, places: &[Place<V>]) {
+    fn count_places(&self, places: &[Place<V>]) {
         for place in places {
             match place {
                 Place::Here(entry) => self.counters.add_hit(Source::L1, entry),
@@ -159,7 +184,10 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         let mut answers = Vec::with_capacity(places.len());
         for place in places {
             let landed = match place {
-                Place::Here(entry) => Ok(Landed { entry, source: Source::L1 }),
+                Place::Here(entry) => Ok(Landed {
+                    entry,
+                    source: Source::L1,
+                }),
                 Place::Joined(landing) | Place::Led(landing) => landing.wait().await,
             };
             answers.push(landed.map(|landed| Answer::new(landed.entry, landed.source, self.now())));
@@ -170,13 +198,24 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     /// A fresh value is under these keys, as far as can be told without its payload.
     pub(crate) async fn contains(&self, keys: &[&K], options: &Options) -> Vec<bool> {
         let now = self.now();
-        let near = keys.iter().map(|key| self.near.hit(key, now).filter(|_| options.l1.reads()));
-        let mut known: Vec<_> = near.map(|entry| entry.map(|entry| entry.value.is_some())).collect();
+        let near = keys
+            .iter()
+            .map(|key| self.near.hit(key, now).filter(|_| options.l1.reads()));
+        let mut known: Vec<_> = near
+            .map(|entry| entry.map(|entry| entry.value.is_some()))
+            .collect();
         let gaps = gaps(keys, &known);
-        if let Some(far) = self.far.as_ref().filter(|_| options.l2.reads() && !gaps.is_empty()) {
+        if let Some(far) = self
+            .far
+            .as_ref()
+            .filter(|_| options.l2.reads() && !gaps.is_empty())
+        {
             let names = far.names(&gaps);
             let heads = far.l2.heads_many(&borrowed(&names)).await;
-            let found = names.iter().zip(heads).map(|(name, head)| Some(self.is_value(far, name, head)));
+            let found = names
+                .iter()
+                .zip(heads)
+                .map(|(name, head)| Some(self.is_value(far, name, head)));
             fill(&mut known, found);
         }
         known.into_iter().map(Option::unwrap_or_default).collect()
@@ -228,5 +267,8 @@ pub(crate) fn sit_down<V, K: Key + ?Sized>(
 }
 
 pub(crate) fn no_runtime() -> Error {
-    Error::new(ErrorKind::Config, "a load needs a tokio runtime: call from within one")
+    Error::new(
+        ErrorKind::Config,
+        "a load needs a tokio runtime: call from within one",
+    )
 }

@@ -85,7 +85,11 @@ impl Settings {
         } else if !(1..=LARGEST).contains(&self.max_value_bytes) {
             "max_value_bytes must be from 1 to 4 GiB"
         } else {
-            return if has_l2 { self.compression.check() } else { Ok(()) };
+            return if has_l2 {
+                self.compression.check()
+            } else {
+                Ok(())
+            };
         };
         Err(Error::new(ErrorKind::Config, wrong))
     }
@@ -98,12 +102,16 @@ impl Settings {
         is_negative: bool,
         random: &Random,
     ) -> Life {
-        let ttl = match is_negative {
-            true => options.negative_ttl.unwrap_or(self.negative_ttl),
-            false => options.ttl.unwrap_or(self.ttl),
+        let ttl = if is_negative {
+            options.negative_ttl.unwrap_or(self.negative_ttl)
+        } else {
+            options.ttl.unwrap_or(self.ttl)
         };
         let whole = self.shorten(asked.unwrap_or(ttl), random);
-        Life { whole, near: self.near_life(options, whole, random) }
+        Life {
+            whole,
+            near: self.near_life(options, whole, random),
+        }
     }
 
     /// The life in L1 of a copy that has `rest` left.
@@ -120,7 +128,11 @@ impl Settings {
         if life < MILLI {
             return Duration::ZERO;
         }
-        let life = if self.jitter > 0.0 { life.mul_f64(1.0 - self.jitter * random.fraction()) } else { life };
+        let life = if self.jitter > 0.0 {
+            life.mul_f64(1.0 - self.jitter * random.fraction())
+        } else {
+            life
+        };
         Duration::from_millis(u64::try_from(life.as_millis()).unwrap_or_default()).max(MILLI)
     }
 }
@@ -134,19 +146,36 @@ mod tests {
 
     #[test]
     fn a_life_is_shortened_by_at_most_the_jitter_and_never_to_nothing() {
-        let settings = Settings { jitter: 0.5, ..Settings::default() };
+        let settings = Settings {
+            jitter: 0.5,
+            ..Settings::default()
+        };
         let random = Random::seeded(1);
         for millis in [1, 2, 3, 1_000, 300_000] {
             let ttl = Duration::from_millis(millis);
-            let life = settings.life(&Options::default(), Some(ttl), false, &random).whole;
-            assert!(life <= ttl && life >= MILLI && life.as_micros() >= ttl.as_micros() / 2 - 1_000.min(ttl.as_micros() / 2));
+            let life = settings
+                .life(&Options::default(), Some(ttl), false, &random)
+                .whole;
+            assert!(
+                life <= ttl
+                    && life >= MILLI
+                    && life.as_micros() >= ttl.as_micros() / 2 - 1_000.min(ttl.as_micros() / 2)
+            );
         }
     }
 
     #[test]
     fn the_longest_life_is_34_years() {
-        let settings = Settings { jitter: 0.0, ..Settings::default() };
-        let life = settings.life(&Options::default(), Some(Duration::MAX), false, &Random::new());
+        let settings = Settings {
+            jitter: 0.0,
+            ..Settings::default()
+        };
+        let life = settings.life(
+            &Options::default(),
+            Some(Duration::MAX),
+            false,
+            &Random::new(),
+        );
         assert_eq!(life.whole, LONGEST);
         assert_eq!(LONGEST.as_secs() / (365 * 24 * 3_600), 34);
     }

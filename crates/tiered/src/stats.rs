@@ -61,7 +61,10 @@ pub struct Stats {
 impl Stats {
     /// How many records from L2 were not believed, for this reason.
     pub fn rejected(&self, reason: Rejection) -> u64 {
-        self.rejected.get(reason as usize).copied().unwrap_or_default()
+        self.rejected
+            .get(reason as usize)
+            .copied()
+            .unwrap_or_default()
     }
 }
 
@@ -94,7 +97,9 @@ struct Shard([AtomicU64; COUNTS]);
 
 impl Counters {
     pub(crate) fn new() -> Self {
-        Self(std::array::from_fn(|_| Shard(std::array::from_fn(|_| AtomicU64::new(0)))))
+        Self(std::array::from_fn(|_| {
+            Shard(std::array::from_fn(|_| AtomicU64::new(0)))
+        }))
     }
 
     #[inline]
@@ -109,7 +114,14 @@ impl Counters {
     /// A read was answered by a tier.
     #[inline]
     pub(crate) fn add_hit<V>(&self, tier: Source, entry: &Entry<V>) {
-        self.add(if tier == Source::L1 { Count::L1Hits } else { Count::L2Hits }, 1);
+        self.add(
+            if tier == Source::L1 {
+                Count::L1Hits
+            } else {
+                Count::L2Hits
+            },
+            1,
+        );
         if entry.value.is_none() {
             self.add(Count::NegativeHits, 1);
         }
@@ -137,14 +149,23 @@ impl Counters {
     }
 
     #[inline]
-    #[expect(clippy::indexing_slicing, reason = "a shard's number is below `SHARDS`, a counter's below `COUNTS`")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a shard's number is below `SHARDS`, a counter's below `COUNTS`"
+    )]
     fn at(&self, counter: usize, number: u64) {
         self.0[shard()].0[counter].fetch_add(number, Ordering::Relaxed);
     }
 
-    #[expect(clippy::indexing_slicing, reason = "a counter's number is below `COUNTS`")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a counter's number is below `COUNTS`"
+    )]
     fn sum(&self, counter: usize) -> u64 {
-        self.0.iter().map(|shard| shard.0[counter].load(Ordering::Relaxed)).sum()
+        self.0
+            .iter()
+            .map(|shard| shard.0[counter].load(Ordering::Relaxed))
+            .sum()
     }
 }
 

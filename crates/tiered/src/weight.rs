@@ -4,8 +4,11 @@ use tiered_core::Key;
 pub(crate) struct Weight<V> {
     /// L1 is bounded by bytes.
     pub(crate) is_wanted: bool,
-    pub(crate) of_value: Option<Box<dyn Fn(&V) -> usize + Send + Sync>>,
+    pub(crate) of_value: Option<Weigh<V>>,
 }
+
+/// Says how many bytes of memory a value takes.
+pub(crate) type Weigh<V> = Box<dyn Fn(&V) -> usize + Send + Sync>;
 
 /// What an entry takes beside its key and value: its node in the tier's table and queues, and reference counts.
 const OVERHEAD: usize = 160;

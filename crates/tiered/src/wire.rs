@@ -65,7 +65,10 @@ impl<V: 'static> Wire<V> {
             };
             let (bytes, method) = self.compress(raw);
             if bytes.len() > self.max_stored_bytes {
-                return Err(Error::new(ErrorKind::Unstorable, "the value is too large for L2"));
+                return Err(Error::new(
+                    ErrorKind::Unstorable,
+                    "the value is too large for L2",
+                ));
             }
             let head = Head {
                 version: entry.version,
@@ -78,20 +81,30 @@ impl<V: 'static> Wire<V> {
                 fresh_for: entry.fresh_until.since(entry.created),
                 stale_for: entry.stale_until.since(entry.created),
             };
-            Ok(Packed { record: frame::seal(bytes, &head, name), raw_bytes: raw.len() })
+            Ok(Packed {
+                record: frame::seal(bytes, &head, name),
+                raw_bytes: raw.len(),
+            })
         })
     }
 
     /// The entry that a record holds, which may be fresh or not.
-    pub(crate) fn unpack(&self, name: &str, record: &Record, clock: &Clock) -> Result<Unpacked<V>, Rejection> {
+    pub(crate) fn unpack(
+        &self,
+        name: &str,
+        record: &Record,
+        clock: &Clock,
+    ) -> Result<Unpacked<V>, Rejection> {
         if record.bytes().len() > self.max_stored_bytes {
             return Err(Rejection::TooLarge);
         }
         let head = self.head(name, record)?;
         let payload = frame::payload(record, name)?;
-        let (value, raw_bytes) = match head.is_negative {
-            true => (None, 0),
-            false => self.decode(&head, payload).map(|(value, raw)| (Some(Arc::new(value)), raw))?,
+        let (value, raw_bytes) = if head.is_negative {
+            (None, 0)
+        } else {
+            let (value, raw_bytes) = self.decode(&head, payload)?;
+            (Some(Arc::new(value)), raw_bytes)
         };
         let life = Times::of(&head, clock);
         let entry = Entry {
@@ -108,7 +121,12 @@ impl<V: 'static> Wire<V> {
     }
 
     /// A record's head says that there is a value, and that it is fresh.
-    pub(crate) fn is_present(&self, name: &str, record: &Record, clock: &Clock) -> Result<bool, Rejection> {
+    pub(crate) fn is_present(
+        &self,
+        name: &str,
+        record: &Record,
+        clock: &Clock,
+    ) -> Result<bool, Rejection> {
         let head = self.head(name, record)?;
         Ok(!head.is_negative && !Times::of(&head, clock).fresh_left.is_zero())
     }

@@ -4,15 +4,14 @@ use std::borrow::Borrow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join;
-use tiered_core::{Entry, Error, Key, Result, Tick, Version, Write};
+use tiered_core::{Entry, Key, Tick, Version};
 
+use crate::far::{Far, Job, borrowed};
 use crate::near::{Act, Begin, By};
 use crate::options::Options;
 use crate::settings::Life;
-use crate::shared::{Far, Shared, borrowed};
+use crate::shared::Shared;
 use crate::stats::Count;
-use crate::wire::Packed;
 use crate::written::{Outcome, Removed, Written};
 
 /// What is to become of a key in both tiers.
@@ -28,20 +27,19 @@ pub(crate) struct Change<V, K: Key + ?Sized> {
     pub(crate) otherwise: Act<()>,
 }
 
-/// What L2 is asked to do for a change.
-enum Step {
-    Set(Packed),
-    Remove,
-    /// The value cannot go to L2; the old one is removed.
-    Evict(Error),
-    /// The value cannot go to L2; what is there stays.
-    Refuse(Error),
-    Nothing,
+impl<V, K: Key + ?Sized> Change<V, K> {
+    fn is_to_be_stored(&self) -> bool {
+        matches!((&self.l1, &self.l2), (Act::Put(()), _) | (_, Act::Put(())))
+    }
 }
 
 impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     /// Sets these keys, which differ from each other.
-    pub(crate) async fn set(self: Arc<Self>, items: Vec<(K::Owned, Arc<V>)>, options: Options) -> Vec<Written> {
+    pub(crate) async fn set(
+        self: Arc<Self>,
+        items: Vec<(K::Owned, Arc<V>)>,
+        options: Options,
+    ) -> Vec<Written> {
         let (operation, now) = (self.near.operation(), self.now());
         let change = |(key, value): (K::Owned, Arc<V>)| {
             let life = self.settings.life(&options, None, false, &self.random);
@@ -67,7 +65,10 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         let now = self.now();
         let is_value = |entry: Entry<V>| entry.is_fresh(now) && entry.value.is_some();
         let drop_copy = |key: &K::Owned| self.near.drop_copy(key.borrow());
-        let mut present: Vec<bool> = keys.iter().map(|key| drop_copy(key).is_some_and(is_value)).collect();
+        let mut present: Vec<bool> = keys
+            .iter()
+            .map(|key| drop_copy(key).is_some_and(is_value))
+            .collect();
         let mut removed = Removed::default();
         if let Some(far) = &self.far {
             let names: Vec<_> = keys.iter().map(|key| far.wire.name(key.borrow())).collect();
@@ -77,33 +78,42 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
                 *present |= self.is_value(far, name, head);
             }
         }
-        keys.iter().for_each(|key| drop(drop_copy(key)));
+        for key in &keys {
+            drop_copy(key);
+        }
         removed.present = present.into_iter().filter(|present| *present).count();
         removed
     }
 
     /// Brings these changes to L2 and then to L1, as far as nothing that came since they began forbids it.
     pub(crate) async fn apply(&self, changes: &[Change<V, K>]) -> Vec<Written> {
-        let (steps, far) = match &self.far {
-            Some(far) => {
-                let names: Vec<_> = changes.iter().map(|change| far.wire.name(change.key.borrow())).collect();
-                let steps: Vec<_> = changes.iter().zip(&names).map(|(change, name)| self.step(far, change, name)).collect();
-                let outcomes = self.take_steps(far, changes, &names, &steps).await;
-                (steps, outcomes)
+        let mut jobs: Vec<Job> = Vec::new();
+        if let Some(far) = &self.far {
+            jobs.extend(changes.iter().map(|change| self.job(far, change)));
+            far.carry_out(&mut jobs).await;
+            for job in &jobs {
+                self.count(job);
             }
-            None => Default::default(),
-        };
-        let mut steps = steps.into_iter();
-        let mut far = far.into_iter();
-        let written = changes.iter().map(|change| Written {
-            l1: self.install(change, steps.next().as_ref()),
-            l2: far.next().unwrap_or(Outcome::Absent),
+        }
+        let mut jobs = jobs.iter();
+        let written = changes.iter().map(|change| {
+            let job = jobs.next();
+            Written {
+                l1: self.install(change, job),
+                l2: job.map_or(Outcome::Absent, Job::outcome),
+            }
         });
         written.collect()
     }
 
     /// An entry that was made just now.
-    pub(crate) fn entry(&self, value: Option<Arc<V>>, now: Tick, life: Life, load_millis: u32) -> Entry<V> {
+    pub(crate) fn entry(
+        &self,
+        value: Option<Arc<V>>,
+        now: Tick,
+        life: Life,
+        load_millis: u32,
+    ) -> Entry<V> {
         let until = now.plus(life.whole);
         Entry {
             value,
@@ -117,86 +127,57 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         }
     }
 
-    fn step(&self, far: &Far<V>, change: &Change<V, K>, name: &str) -> Step {
+    fn job(&self, far: &Far<V>, change: &Change<V, K>) -> Job {
+        let mut job = Job {
+            name: far.wire.name(change.key.borrow()),
+            act: Act::Leave,
+            life: change.life.whole,
+            otherwise: change.otherwise,
+            refusal: None,
+            failure: None,
+        };
         // A late load does not overwrite what came after its begin.
-        if change.by == By::Load && !self.near.is_current(change.key.borrow(), &change.begin) {
-            return Step::Nothing;
-        }
+        let is_late =
+            change.by == By::Load && !self.near.is_current(change.key.borrow(), &change.begin);
         match change.l2 {
-            Act::Leave => Step::Nothing,
-            Act::Take => Step::Remove,
-            Act::Put(()) => match far.wire.pack(name, &change.entry, self.clock.wall()) {
-                Ok(packed) => Step::Set(packed),
-                Err(error) if matches!(change.otherwise, Act::Take) => Step::Evict(error),
-                Err(error) => Step::Refuse(error),
+            _ if is_late => {}
+            Act::Leave => {}
+            Act::Take => job.act = Act::Take,
+            Act::Put(()) => match far.wire.pack(&job.name, &change.entry, self.clock.wall()) {
+                Ok(packed) => job.act = Act::Put(packed),
+                Err(error) => job.refuse(error),
             },
         }
+        job
     }
 
-    /// Has L2 do all steps, in one round trip, and says for each what came of it.
-    async fn take_steps(
-        &self,
-        far: &Far<V>,
-        changes: &[Change<V, K>],
-        names: &[String],
-        steps: &[Step],
-    ) -> Vec<Outcome> {
-        let (mut writes, mut removals) = (Vec::new(), Vec::new());
-        for ((change, name), step) in changes.iter().zip(names).zip(steps) {
-            match step {
-                Step::Set(packed) => {
-                    writes.push(Write { key: name, record: packed.record.clone(), life: change.life.whole });
-                }
-                Step::Remove | Step::Evict(_) => removals.push(name.as_str()),
-                Step::Refuse(_) | Step::Nothing => {}
-            }
-        }
-        let (set, removed) = match (writes.is_empty(), removals.is_empty()) {
-            (true, true) => Default::default(),
-            (false, true) => (far.l2.set_many(&writes).await, Vec::new()),
-            (true, false) => (Vec::new(), far.l2.remove_many(&removals).await),
-            (false, false) => join(far.l2.set_many(&writes), far.l2.remove_many(&removals)).await,
-        };
-        let (mut set, mut removed) = (set.into_iter(), removed.into_iter().map(|head| head.map(drop)));
-        let outcome = |step: &Step| match step {
-            Step::Set(_) => self.outcome(step, set.next()),
-            Step::Remove | Step::Evict(_) => self.outcome(step, removed.next()),
-            Step::Refuse(_) | Step::Nothing => self.outcome(step, None),
-        };
-        steps.iter().map(outcome).collect()
-    }
-
-    fn outcome(&self, step: &Step, answer: Option<Result<()>>) -> Outcome {
-        if let Step::Evict(_) | Step::Refuse(_) = step {
+    fn count(&self, job: &Job) {
+        if job.refusal.is_some() {
             self.counters.add(Count::Unstorable, 1);
         }
-        if let Some(Err(error)) = answer {
+        if job.failure.is_some() {
             self.counters.add(Count::L2Errors, 1);
-            return Outcome::Failed(error);
-        }
-        match step {
-            Step::Set(packed) => {
-                self.counters.add(Count::L2RawBytes, packed.raw_bytes as u64);
-                self.counters.add(Count::L2StoredBytes, packed.record.bytes().len() as u64);
-                Outcome::Stored
-            }
-            Step::Remove => Outcome::Removed,
-            Step::Evict(error) | Step::Refuse(error) => Outcome::Refused(error.clone()),
-            Step::Nothing => Outcome::Untouched,
+        } else if let Act::Put(packed) = &job.act {
+            self.counters
+                .add(Count::L2RawBytes, packed.raw_bytes as u64);
+            self.counters
+                .add(Count::L2StoredBytes, packed.record.bytes().len() as u64);
         }
     }
 
     /// Brings one change to L1.
-    fn install(&self, change: &Change<V, K>, step: Option<&Step>) -> Outcome {
+    fn install(&self, change: &Change<V, K>, job: Option<&Job>) -> Outcome {
         let key = change.key.borrow();
         let act = match change.l1 {
-            Act::Put(()) => Act::Put(self.near_copy(change, step)),
+            Act::Put(()) => Act::Put(self.near_copy(change, job)),
             Act::Take => Act::Take,
             Act::Leave => Act::Leave,
         };
         let is_current = self.near.install(key, &change.begin, change.by, act);
         if !is_current && change.by == By::Load {
-            self.counters.add(Count::LoadsRefused, 1);
+            if change.is_to_be_stored() {
+                self.counters.add(Count::LoadsRefused, 1);
+            }
             return Outcome::Untouched;
         }
         match change.l1 {
@@ -207,13 +188,22 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         }
     }
 
-    fn near_copy(&self, change: &Change<V, K>, step: Option<&Step>) -> Entry<V> {
+    fn near_copy(&self, change: &Change<V, K>, job: Option<&Job>) -> Entry<V> {
         let until = change.entry.created.plus(change.life.near);
-        let weight = self.weight.of(change.key.borrow(), change.entry.value.as_deref(), |value| match step {
-            Some(Step::Set(packed)) => Some(packed.raw_bytes),
-            _ => self.far.as_ref()?.wire.measure(value),
+        let value = change.entry.value.as_deref();
+        let weight = self.weight.of(change.key.borrow(), value, |value| {
+            match job.map(|job| &job.act) {
+                Some(Act::Put(packed)) => Some(packed.raw_bytes),
+                _ => self.far.as_ref()?.wire.measure(value),
+            }
         });
-        Entry { begun: change.begin.at, fresh_until: until, stale_until: until, weight, ..change.entry.clone() }
+        Entry {
+            begun: change.begin.at,
+            fresh_until: until,
+            stale_until: until,
+            weight,
+            ..change.entry.clone()
+        }
     }
 }
 

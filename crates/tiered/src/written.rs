@@ -30,9 +30,8 @@ impl Written {
     /// # Errors
     /// L2 failed, in which case what it holds is not known; or it cannot take the value, and holds nothing.
     pub fn ok(&self) -> Result<()> {
-        match (&self.l1, &self.l2) {
-            (_, Outcome::Failed(error) | Outcome::Refused(error)) => Err(error.clone()),
-            (Outcome::Failed(error) | Outcome::Refused(error), _) => Err(error.clone()),
+        match &self.l2 {
+            Outcome::Failed(error) | Outcome::Refused(error) => Err(error.clone()),
             _ => Ok(()),
         }
     }

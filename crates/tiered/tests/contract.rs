@@ -47,7 +47,7 @@ async fn a_life_is_a_millisecond_at_least_and_fractions_are_cut_off() -> Result<
             life,
         };
         store.set_many(&[write]).await.remove(0)?;
-        hand.advance(Duration::from_millis(millis) - Duration::from_nanos(1));
+        hand.advance(Duration::from_nanos(millis * 1_000_000 - 1));
         assert!(has(&store, "k").await?);
         hand.advance(Duration::from_nanos(1));
         assert!(!has(&store, "k").await?);
@@ -130,15 +130,20 @@ impl Model {
         let now = self.now;
         self.records.remove(key);
         self.records.retain(|_, (_, end)| *end > now);
-        while self.bytes() + key.len() + len > Self::LIMIT {
-            let next = self
-                .records
-                .iter()
-                .min_by_key(|(key, (_, end))| (*end, *key));
-            let next = next.unwrap().0.clone();
+        while self.bytes() + key.len() + len > Self::LIMIT
+            && let Some(next) = self.next_to_end()
+        {
             self.records.remove(&next);
         }
         self.records.insert(key.to_owned(), (len, now + life));
+    }
+
+    fn next_to_end(&self) -> Option<String> {
+        let end = |(key, (_, end)): &(&String, &(usize, u64))| (*end, (*key).clone());
+        self.records
+            .iter()
+            .min_by_key(end)
+            .map(|(key, _)| key.clone())
     }
 
     fn bytes(&self) -> usize {
@@ -161,7 +166,7 @@ proptest! {
         runtime.block_on(async {
             let ((store, hand), mut model) = (store(Model::LIMIT), Model::default());
             for step in steps {
-                take(&step, &store, &hand, &mut model).await;
+                take(&step, &store, &hand, &mut model).await.unwrap();
                 assert_eq!((store.len(), store.bytes()), (model.records.len(), model.bytes()));
                 assert!(store.bytes() <= Model::LIMIT);
                 for key in (0..12).map(name) {
@@ -176,14 +181,14 @@ proptest! {
     }
 }
 
-async fn take(step: &Step, store: &Embedded, hand: &ManualClock, model: &mut Model) {
+async fn take(step: &Step, store: &Embedded, hand: &ManualClock, model: &mut Model) -> Result<()> {
     match *step {
         Step::Set(key, len, life) => {
-            set(store, &name(key), len, life).await.unwrap();
+            set(store, &name(key), len, life).await?;
             model.set(&name(key), len, life);
         }
         Step::Remove(key) => {
-            store.remove_many(&[&name(key)]).await.remove(0).unwrap();
+            store.remove_many(&[&name(key)]).await.remove(0)?;
             model.records.remove(&name(key));
         }
         Step::Pass(millis) => {
@@ -191,6 +196,7 @@ async fn take(step: &Step, store: &Embedded, hand: &ManualClock, model: &mut Mod
             model.now += millis;
         }
     }
+    Ok(())
 }
 
 fn store(limit: usize) -> (Embedded, ManualClock) {

@@ -15,7 +15,7 @@ use tiered_core::{BoxError, Codec};
 /// use tiered::{Bincode, Codec};
 ///
 /// let mut bytes = Vec::new();
-/// Bincode.encode(&("Ada", 36_u8), &mut bytes)?;
+/// Bincode.encode(&("Ada".to_owned(), 36_u8), &mut bytes)?;
 /// let (name, age): (String, u8) = Bincode.decode(&bytes)?;
 /// assert_eq!((name.as_str(), age), ("Ada", 36));
 /// # Ok::<(), tiered::BoxError>(())

@@ -12,7 +12,7 @@ use tiered_core::{BoxError, Codec};
 /// use tiered::{Codec, Postcard};
 ///
 /// let mut bytes = Vec::new();
-/// Postcard.encode(&("Ada", 36_u8), &mut bytes)?;
+/// Postcard.encode(&("Ada".to_owned(), 36_u8), &mut bytes)?;
 /// let (name, age): (String, u8) = Postcard.decode(&bytes)?;
 /// assert_eq!((name.as_str(), age), ("Ada", 36));
 /// # Ok::<(), tiered::BoxError>(())
