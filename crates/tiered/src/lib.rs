@@ -5,6 +5,9 @@
 
 mod answer;
 mod batch;
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub mod bench;
 mod builder;
 mod cache;
 mod call;

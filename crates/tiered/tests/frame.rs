@@ -145,28 +145,16 @@ fn by_hand(key: &str, flags: u8, codec: u8, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn codecs() -> Vec<(&'static str, Box<dyn Fn(Compression) -> Bench>)> {
+fn benches(compression: Compression) -> Vec<(&'static str, Bench)> {
     vec![
         #[cfg(feature = "bincode")]
-        (
-            "bincode",
-            Box::new(|compression| Bench::new(tiered::Bincode, compression)),
-        ),
+        ("bincode", Bench::new(tiered::Bincode, compression)),
         #[cfg(feature = "postcard")]
-        (
-            "postcard",
-            Box::new(|compression| Bench::new(tiered::Postcard, compression)),
-        ),
+        ("postcard", Bench::new(tiered::Postcard, compression)),
         #[cfg(feature = "json")]
-        (
-            "json",
-            Box::new(|compression| Bench::new(tiered::Json, compression)),
-        ),
+        ("json", Bench::new(tiered::Json, compression)),
         #[cfg(feature = "msgpack")]
-        (
-            "msgpack",
-            Box::new(|compression| Bench::new(tiered::MessagePack, compression)),
-        ),
+        ("msgpack", Bench::new(tiered::MessagePack, compression)),
     ]
 }
 
@@ -183,9 +171,8 @@ fn compressions() -> Vec<Compression> {
 proptest! {
     #[test]
     fn every_value_comes_back_whatever_the_codec_and_the_compression(value in package()) {
-        for (name, bench) in codecs() {
-            for compression in compressions() {
-                let bench = bench(compression);
+        for compression in compressions() {
+            for (name, bench) in benches(compression) {
                 let found = block_on(async {
                     bench.cache.set("k", value.clone()).await.ok().unwrap();
                     bench.get("k").await
@@ -213,8 +200,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_a_miss_with_a_reason(bytes in prop::collection::vec(any::<u8>(), 1..200)) {
-        for (name, bench) in codecs() {
-            let bench = bench(Compression::None);
+        for (name, bench) in benches(Compression::None) {
             block_on(bench.plant("k", &bytes));
             prop_assert_eq!(block_on(bench.get("k")), None, "{}", name);
             prop_assert_eq!(bench.rejections(), 1, "{}", name);
@@ -254,8 +240,7 @@ proptest! {
         codec in 0_u8..6,
     ) {
         let frame = by_hand("k", flags, codec, &payload);
-        for (name, bench) in codecs() {
-            let bench = bench(Compression::None);
+        for (name, bench) in benches(Compression::None) {
             block_on(bench.plant("k", &frame));
             let used = allocation_counter::measure(|| drop(block_on(bench.get("k"))));
             prop_assert!(used.bytes_max < 8 << 20, "{}: {} bytes", name, used.bytes_max);

@@ -1,0 +1,133 @@
+use std::time::Duration;
+
+use bytes::Bytes;
+use fred::error::Error as Cause;
+use fred::interfaces::KeysInterface;
+use fred::types::Expiration;
+use futures_util::future::{join, join_all};
+use tiered_core::{Record, Result, Write};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::connection::{Connection, Turn};
+use crate::error;
+
+/// What the clones of a handle share: the connections, and the commands that go over them.
+pub(crate) struct Shared {
+    pub(crate) address: String,
+    pub(crate) connections: Vec<Connection>,
+}
+
+impl Shared {
+    /// Which connection all commands of the key use.
+    fn place(&self, key: &str) -> usize {
+        let places = self.connections.len() as u64;
+        usize::try_from(xxh3_64(key.as_bytes()) % places).unwrap_or(0)
+    }
+
+    fn turn(&self, place: usize) -> Result<Turn<'_>> {
+        let connection = self.connections.get(place);
+        connection.ok_or_else(error::not_connected)?.turn()
+    }
+
+    pub(crate) async fn get(&self, key: &str) -> Result<Option<Record>> {
+        let turn = self.turn(self.place(key))?;
+        let value = or_foreign(turn.client.get::<Option<Bytes>, _>(key).await)?;
+        Ok(value.map(Record::new))
+    }
+
+    /// One `MGET` per connection.
+    pub(crate) async fn get_some(&self, keys: &[&str]) -> Vec<Result<Option<Record>>> {
+        let places: Vec<_> = keys.iter().map(|key| self.place(key)).collect();
+        let groups = (0..self.connections.len()).map(|place| {
+            let of_place = keys
+                .iter()
+                .zip(&places)
+                .filter(move |(_, at)| **at == place);
+            self.get_group(place, of_place.map(|(key, _)| *key).collect())
+        });
+        let mut groups: Vec<_> = join_all(groups)
+            .await
+            .into_iter()
+            .map(Vec::into_iter)
+            .collect();
+        let next = |place: usize| groups.get_mut(place)?.next();
+        places.into_iter().map_while(next).collect()
+    }
+
+    async fn get_group(&self, place: usize, keys: Vec<&str>) -> Vec<Result<Option<Record>>> {
+        if keys.len() < LEAST_IN_MGET {
+            return join_all(keys.iter().map(|key| self.get(key))).await;
+        }
+        let count = keys.len();
+        let values = async {
+            let turn = self.turn(place)?;
+            let values = turn.client.mget::<Vec<Option<Bytes>>, _>(keys).await;
+            values.map_err(|cause| error::of_command(&cause))
+        };
+        match values.await {
+            Ok(values) if values.len() != count => vec![Err(error::garbled()); count],
+            Ok(values) => values
+                .into_iter()
+                .map(|value| Ok(value.map(Record::new)))
+                .collect(),
+            Err(error) => vec![Err(error); count],
+        }
+    }
+
+    pub(crate) async fn head(&self, key: &str) -> Result<Option<Record>> {
+        let turn = self.turn(self.place(key))?;
+        match turn.client.getrange::<Bytes, _>(key, 0, LAST_OF_HEAD).await {
+            // What is missing reads as empty.
+            Ok(head) if head.is_empty() => Ok(None),
+            Ok(head) => Ok(Some(Record::new(head))),
+            Err(cause) => Ok(or_foreign(Err(cause))?.map(Record::new)),
+        }
+    }
+
+    pub(crate) async fn set(&self, write: &Write<'_>) -> Result<()> {
+        let bytes = write.record.bytes().clone();
+        if bytes.len() > LARGEST {
+            return Err(error::too_large());
+        }
+        let turn = self.turn(self.place(write.key))?;
+        let life = Expiration::PX(millis(write.life));
+        let written = turn.client.set(write.key, bytes, Some(life), None, false);
+        written.await.map_err(|cause| error::of_command(&cause))
+    }
+
+    pub(crate) async fn remove(&self, key: &str) -> Result<Option<Record>> {
+        let turn = self.turn(self.place(key))?;
+        let head = turn.client.getrange::<Bytes, _>(key, 0, LAST_OF_HEAD);
+        let removed = turn.client.unlink::<u64, _>(key);
+        match join(head, removed).await {
+            (_, Err(cause)) => Err(error::of_command(&cause)),
+            (_, Ok(0)) => Ok(None),
+            // What was there is gone; where its head is not known, an empty one says so.
+            (head, Ok(_)) => Ok(Some(Record::new(head.unwrap_or_default()))),
+        }
+    }
+}
+
+/// What Redis takes in one value.
+const LARGEST: usize = 512 * 1024 * 1024;
+
+/// Where `GETRANGE` ends.
+const LAST_OF_HEAD: usize = Record::HEAD - 1;
+
+/// fred takes a reply of three to five values, the first of which is "message" or "subscribe", for news of pub/sub, and
+/// from then on gives every reply to the wrong caller. So no shorter array of stored bytes may ever be a reply.
+const LEAST_IN_MGET: usize = 6;
+
+fn or_foreign(reply: Result<Option<Bytes>, Cause>) -> Result<Option<Bytes>> {
+    match reply {
+        Ok(bytes) => Ok(bytes),
+        Err(cause) if error::is_wrong_type(&cause) => Ok(Some(Bytes::new())),
+        Err(cause) => Err(error::of_command(&cause)),
+    }
+}
+
+/// A life as Redis takes it: from one millisecond to what its clock can hold.
+fn millis(life: Duration) -> i64 {
+    let millis = i64::try_from(life.as_millis()).unwrap_or(i64::MAX);
+    millis.clamp(1, i64::MAX / 2)
+}
