@@ -10,7 +10,10 @@ pub(crate) fn config(url: &str) -> Result<Config> {
         ));
     }
     let mut config = Config::from_url_centralized(url).map_err(|_| {
-        refused("the redis url cannot be read: write redis://user:password@host:port/database, user and password percent-encoded, the database a number below 256")
+        refused(
+            "the redis url cannot be read: write redis://user:password@host:port/database, user and password \
+             percent-encoded, the database a number below 256",
+        )
     })?;
     if config.username.is_some() && config.password.is_none() {
         return Err(refused(

@@ -11,6 +11,7 @@ pub(crate) fn of_command(cause: &Cause) -> Error {
             ErrorKind::Config,
             "redis refuses the command to this user: check the user, its password and its rights",
         ),
+        (_, "OOM") => Error::new(ErrorKind::Unstorable, "redis has no room for the record"),
         (_, code) if is_code(code) => {
             Error::new(ErrorKind::Unavailable, "redis refuses the command")
         }

@@ -41,8 +41,8 @@ impl Redis {
     /// leaves nothing behind.
     ///
     /// # Errors
-    /// [`Config`](tiered_core::ErrorKind::Config) for what has to be corrected: the url, the user, the password, the number of
-    /// the database. [`Unavailable`](tiered_core::ErrorKind::Unavailable) when no Redis answers there.
+    /// [`Config`](tiered_core::ErrorKind::Config) for what has to be corrected: the url, the user, the password, the
+    /// number of the database. [`Unavailable`](tiered_core::ErrorKind::Unavailable) when no Redis answers there.
     ///
     /// ```no_run
     /// # async fn example() -> tiered_core::Result<()> {
@@ -57,7 +57,8 @@ impl Redis {
     /// Connects with these options.
     ///
     /// # Errors
-    /// As [`connect`](Self::connect); also [`Config`](tiered_core::ErrorKind::Config) when an option is out of its range.
+    /// As [`connect`](Self::connect); also [`Config`](tiered_core::ErrorKind::Config) when an option is out of its
+    /// range.
     ///
     /// ```no_run
     /// use tiered_redis::{Redis, RedisOptions};
@@ -78,7 +79,8 @@ impl Redis {
     /// The url of the options is not looked at; the configuration's `fail_fast` neither.
     ///
     /// # Errors
-    /// As [`connect_with`](Self::connect_with); also [`Config`](tiered_core::ErrorKind::Config) for clusters and sentinels.
+    /// As [`connect_with`](Self::connect_with); also [`Config`](tiered_core::ErrorKind::Config) for clusters and
+    /// sentinels.
     ///
     /// ```no_run
     /// use fred::types::config::{Config, ServerConfig};

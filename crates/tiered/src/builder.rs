@@ -152,7 +152,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Builder<V, K> {
             && self.weigh.is_none()
             && std::mem::needs_drop::<V>()
         {
-            "an l1 bounded by bytes needs `weigh` where there is no l2: values that own memory cannot be weighed from outside"
+            "an l1 bounded by bytes needs `weigh` where there is no l2: what values own cannot be seen from outside"
         } else {
             return Ok(());
         };

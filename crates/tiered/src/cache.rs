@@ -199,8 +199,8 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
 
     /// Loads the value under `key` although it may be cached, and replaces it.
     ///
-    /// The load begins now, or as soon as one that already runs has ended; all who ask meanwhile share it. The loader is
-    /// shown the copy it would replace, and may answer that it is [unchanged](Loaded::unchanged).
+    /// The load begins now, or as soon as one that already runs has ended; all who ask meanwhile share it. The loader
+    /// is shown the copy it would replace, and may answer that it is [unchanged](Loaded::unchanged).
     ///
     /// # Errors
     /// As for [`get_or_load`](Cache::get_or_load); what was cached then stays.

@@ -121,7 +121,7 @@ struct Flight<V> {
 }
 
 impl<V, K: Key + ?Sized> Flights<V, K> {
-    /// The flight that a reader may join. One that is queued will do: it has not begun, so it cannot bring anything old.
+    /// The flight that a reader may join. One that is queued will do: it has not begun, so it brings nothing old.
     pub(crate) fn find(&self, key: &K) -> Option<Landing<V>> {
         let slot = self.0.get(key)?;
         slot.running

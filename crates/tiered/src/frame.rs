@@ -16,8 +16,8 @@
 //! | 35–39 | usable at all for so many ms after that |
 //! | 40– | payload; if compressed, first its length before compression (4 bytes) |
 //!
-//! Numbers are little-endian. Version and kind lie outside the checksum: a store may give a record a new version or mark
-//! it without knowing the key or reading the payload. There is no length of the payload: the store knows how long a
+//! Numbers are little-endian. Version and kind lie outside the checksum: a store may give a record a new version or
+//! mark it without knowing the key or reading the payload. There is no length of the payload: the store knows how long a
 //! record is, and a record cut short fails its checksum. The key as seed makes a record that was written under another
 //! key fail too, even where the short hashes are the same.
 
