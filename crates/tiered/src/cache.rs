@@ -65,7 +65,8 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
 
     /// The value under `key`, from L1 or else from L2. `None`: it is not known, or known not to exist.
     ///
-    /// A hit in L1 does not wait, and allocates nothing.
+    /// A hit in L1 does not wait, and allocates nothing. So a loop of nothing but hits never gives way to other tasks:
+    /// where that matters, call `tokio::task::consume_budget` in it.
     pub async fn get(&self, key: &K) -> Option<Arc<V>> {
         if let Some(entry) = self.shared.hit(key) {
             return entry.value;

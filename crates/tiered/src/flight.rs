@@ -139,6 +139,11 @@ impl<V, K: Key + ?Sized> Flights<V, K> {
             .map(|flight| flight.landing.clone())
     }
 
+    pub(crate) fn is_running(&self, key: &K, operation: u64) -> bool {
+        let running = self.0.get(key).and_then(|slot| slot.running.as_ref());
+        running.is_some_and(|flight| flight.operation == operation)
+    }
+
     pub(crate) fn board(&mut self, key: &K, operation: u64, landing: Landing<V>) {
         self.slot(key).running = Some(Flight { operation, landing });
     }

@@ -156,7 +156,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         for Wanted { lead, .. } in &mut wanted {
             lead.begin = self
                 .near
-                .begin(lead.key.borrow(), lead.begin.operation, begun);
+                .begin(lead.key.borrow(), By::Load, lead.begin.operation, begun);
         }
         let asked = wanted.iter().map(Wanted::asked).collect();
         self.counters.add(Count::Loads, wanted.len() as u64);
@@ -211,7 +211,6 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             Change {
                 key: lead.key.clone(),
                 begin: lead.begin,
-                by: By::Load,
                 entry: self.entry(value, self.now(), life, load_millis(took)),
                 life,
                 l1: act(options.l1.writes() && !life.near.is_zero()),

@@ -8,7 +8,8 @@
 //! would be seen for a moment, or stay for good. A hit takes no lock.
 //!
 //! The flights of a stripe's keys are behind the same lock, because an invalidation also detaches the running flight:
-//! a caller who comes later must not be given what was loaded before.
+//! a caller who comes later must not be given what was loaded before. For what a flight brings, that is also the
+//! sharper test: "has changed" is then "was detached", and a neighbour in the stripe disturbs nothing.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -37,6 +38,7 @@ pub(crate) struct Near<V, K: Key + ?Sized> {
 /// Where an operation stood when it began to look.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Begin {
+    pub(crate) by: By,
     pub(crate) operation: u64,
     pub(crate) at: Tick,
     generation: u64,
@@ -50,11 +52,13 @@ pub(crate) enum Act<T> {
     Leave,
 }
 
-/// Who installs: it decides what a change in between means, and who is told.
+/// Whose operation it is: that decides how a change in between is noticed, and what it means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum By {
-    /// A read of L2: brings a copy of what is there, changes nothing.
+    /// A read of L2 by a caller of its own: brings a copy of what is there, changes nothing.
     Read,
+    /// A read of L2 by a flight.
+    Look,
     /// A load: brings something new, unless something else came first.
     Load,
     /// A write that somebody asked for: after it, nothing older may be left.
@@ -95,33 +99,36 @@ impl<V: 'static, K: Key + ?Sized> Near<V, K> {
     }
 
     /// BEGIN: to be called before L2, the source or the value to write is looked at.
-    pub(crate) fn begin(&self, key: &K, operation: u64, at: Tick) -> Begin {
+    pub(crate) fn begin(&self, key: &K, by: By, operation: u64, at: Tick) -> Begin {
         let generation = self.generation(self.stripe(key)).load(Ordering::Acquire);
         Begin {
+            by,
             operation,
             at,
             generation,
         }
     }
 
-    /// Nothing has changed since `begin`, so far.
-    pub(crate) fn is_current(&self, key: &K, begin: &Begin) -> bool {
-        let generation = self.generation(self.stripe(key)).load(Ordering::Acquire);
-        generation == begin.generation || generation == begin.operation
+    /// The flight is still the one that callers join: nothing was dropped or written since it began, so far.
+    pub(crate) fn is_running(&self, key: &K, operation: u64) -> bool {
+        self.lock(self.stripe(key)).is_running(key, operation)
     }
 
     /// INSTALL: does `act` if nothing has changed since `begin`, and says whether it did. A write that comes second
     /// takes the copy out instead: in which order two overlapping writes reached L2 is not known here.
-    pub(crate) fn install(&self, key: &K, begin: &Begin, by: By, act: Act<Entry<V>>) -> bool {
+    pub(crate) fn install(&self, key: &K, begin: &Begin, act: Act<Entry<V>>) -> bool {
         let stripe = self.stripe(key);
         let mut flights = self.lock(stripe);
-        let is_current = self.is_current(key, begin);
-        match (is_current, by) {
+        let is_current = match begin.by {
+            By::Look | By::Load => flights.is_running(key, begin.operation),
+            By::Read | By::Write => self.is_unmoved(stripe, begin),
+        };
+        match (is_current, begin.by) {
             (true, _) => self.apply(key, act),
             (false, By::Write) => self.apply(key, Act::Take),
-            (false, By::Read | By::Load) => return false,
+            (false, By::Read | By::Look | By::Load) => return false,
         }
-        if by != By::Read {
+        if let By::Load | By::Write = begin.by {
             let operation = if is_current {
                 begin.operation
             } else {
@@ -129,7 +136,7 @@ impl<V: 'static, K: Key + ?Sized> Near<V, K> {
             };
             self.generation(stripe).store(operation, Ordering::Release);
         }
-        if by == By::Write {
+        if begin.by == By::Write {
             flights.detach(key);
         }
         is_current
@@ -161,7 +168,7 @@ impl<V: 'static, K: Key + ?Sized> Near<V, K> {
         if look && let Some(entry) = self.held(key).filter(|entry| entry.is_fresh(at)) {
             return Seat::Ready(entry);
         }
-        let begin = self.begin(key, operation, at);
+        let begin = self.begin(key, By::Look, operation, at);
         let (lead, landing) = Lead::new(Arc::clone(self), key, begin);
         flights.board(key, operation, landing.clone());
         Seat::Lead(lead, landing)
@@ -174,7 +181,7 @@ impl<V: 'static, K: Key + ?Sized> Near<V, K> {
         if let Some(landing) = flights.find_queued(key) {
             return Seat::Wait(landing);
         }
-        let begin = self.begin(key, operation, at);
+        let begin = self.begin(key, By::Look, operation, at);
         let (mut lead, landing) = Lead::new(Arc::clone(self), key, begin);
         lead.predecessor = flights.find(key);
         match lead.predecessor {
@@ -199,6 +206,11 @@ impl<V: 'static, K: Key + ?Sized> Near<V, K> {
         if self.held(key).is_some_and(|entry| entry.is_dead(now)) {
             self.apply(key, Act::Take);
         }
+    }
+
+    fn is_unmoved(&self, stripe: usize, begin: &Begin) -> bool {
+        let generation = self.generation(stripe).load(Ordering::Acquire);
+        generation == begin.generation || generation == begin.operation
     }
 
     fn apply(&self, key: &K, act: Act<Entry<V>>) {

@@ -66,7 +66,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         let (operation, now) = (self.near.operation(), self.now());
         let begins: Vec<_> = keys
             .iter()
-            .map(|key| self.near.begin(key, operation, now))
+            .map(|key| self.near.begin(key, By::Read, operation, now))
             .collect();
         let looks = self.look(keys, options).await;
         let places = keys.iter().zip(&begins);
@@ -140,7 +140,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
                 weight,
                 ..entry.clone()
             };
-            self.near.install(key, begin, By::Read, Act::Put(copy));
+            self.near.install(key, begin, Act::Put(copy));
         }
         self.counters.add_hit(Source::L2, &entry);
         entry

@@ -18,7 +18,6 @@ use crate::written::{Outcome, Removed, Written};
 pub(crate) struct Change<V, K: Key + ?Sized> {
     pub(crate) key: K::Owned,
     pub(crate) begin: Begin,
-    pub(crate) by: By,
     pub(crate) entry: Entry<V>,
     pub(crate) life: Life,
     pub(crate) l1: Act<()>,
@@ -45,8 +44,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             let life = self.settings.life(&options, None, false, &self.random);
             let act = |may_put| if may_put { Act::Put(()) } else { Act::Take };
             Change {
-                begin: self.near.begin(key.borrow(), operation, now),
-                by: By::Write,
+                begin: self.near.begin(key.borrow(), By::Write, operation, now),
                 entry: self.entry(Some(value), now, life, 0),
                 life,
                 l1: act(options.l1.writes() && !life.near.is_zero()),
@@ -137,8 +135,10 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             failure: None,
         };
         // A late load does not overwrite what came after its begin.
-        let is_late =
-            change.by == By::Load && !self.near.is_current(change.key.borrow(), &change.begin);
+        let is_late = change.begin.by == By::Load
+            && !self
+                .near
+                .is_running(change.key.borrow(), change.begin.operation);
         match change.l2 {
             _ if is_late => {}
             Act::Leave => {}
@@ -173,8 +173,8 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             Act::Take => Act::Take,
             Act::Leave => Act::Leave,
         };
-        let is_current = self.near.install(key, &change.begin, change.by, act);
-        if !is_current && change.by == By::Load {
+        let is_current = self.near.install(key, &change.begin, act);
+        if !is_current && change.begin.by == By::Load {
             if change.is_to_be_stored() {
                 self.counters.add(Count::LoadsRefused, 1);
             }
