@@ -45,7 +45,7 @@ impl<V: 'static> Far<V> {
             return;
         }
         let answers = self.l2.set_many(&writes).await;
-        let stored = jobs.iter_mut().filter(|job| matches!(job.act, Act::Put(_)));
+        let stored = jobs.iter_mut().filter(|job| job.is_put());
         stored
             .zip(answers)
             .for_each(|(job, answer)| job.note(answer));
@@ -84,6 +84,11 @@ impl Job {
             (None, None, Act::Take) => Outcome::Removed,
             (None, None, Act::Leave) => Outcome::Untouched,
         }
+    }
+
+    /// The record was to be stored, and may have been.
+    pub(crate) fn is_put(&self) -> bool {
+        matches!(self.act, Act::Put(_))
     }
 
     fn write(&self) -> Option<Write<'_>> {

@@ -65,18 +65,20 @@ pub(crate) struct Lead<V, K: Key + ?Sized> {
     /// The flight to wait for before this one may begin.
     pub(crate) predecessor: Option<Landing<V>>,
     near: Arc<Near<V, K>>,
-    outcome: watch::Sender<Option<Result<Landed<V>>>>,
+    outcome: Option<Result<Landed<V>>>,
+    waiting: watch::Sender<Option<Result<Landed<V>>>>,
 }
 
 impl<V, K: Key + ?Sized> Lead<V, K> {
     pub(crate) fn new(near: Arc<Near<V, K>>, key: &K, begin: Begin) -> (Self, Landing<V>) {
-        let (outcome, landing) = watch::channel(None);
+        let (waiting, landing) = watch::channel(None);
         let lead = Self {
             key: key.to_owned(),
             begin,
             predecessor: None,
             near,
-            outcome,
+            outcome: None,
+            waiting,
         };
         (lead, Landing(landing))
     }
@@ -96,23 +98,29 @@ impl<V, K: Key + ?Sized> Lead<V, K> {
     }
 
     /// Lands the flight.
-    pub(crate) fn land(self, outcome: Result<Landed<V>>) {
-        self.outcome.send_replace(Some(outcome));
+    pub(crate) fn land(mut self, outcome: Result<Landed<V>>) {
+        self.outcome = Some(outcome);
     }
 }
 
 impl<V, K: Key + ?Sized> Drop for Lead<V, K> {
+    /// The key is free before anybody hears of the outcome: who has seen a load fail and asks again, loads again.
     fn drop(&mut self) {
         self.near.leave(self.key.borrow(), self.begin.operation);
+        if let Some(outcome) = self.outcome.take() {
+            self.waiting.send_replace(Some(outcome));
+        }
     }
 }
 
-/// The flights of some keys: for each at most one that runs and one queued behind it.
+/// The flights of some keys: for each at most one that runs and one queued behind it. And who writes these keys at this
+/// time, for what a flight brings meanwhile may not be stored.
 pub(crate) struct Flights<V, K: Key + ?Sized>(HashMap<K::Owned, Slot<V>>);
 
 struct Slot<V> {
     running: Option<Flight<V>>,
     queued: Option<Flight<V>>,
+    writers: usize,
 }
 
 struct Flight<V> {
@@ -139,9 +147,24 @@ impl<V, K: Key + ?Sized> Flights<V, K> {
             .map(|flight| flight.landing.clone())
     }
 
-    pub(crate) fn is_running(&self, key: &K, operation: u64) -> bool {
-        let running = self.0.get(key).and_then(|slot| slot.running.as_ref());
-        running.is_some_and(|flight| flight.operation == operation)
+    /// This flight may store what it brings: it is the one that callers join, and nobody writes the key.
+    pub(crate) fn may_store(&self, key: &K, operation: u64) -> bool {
+        let is_it = |flight: &Flight<V>| flight.operation == operation;
+        let slot = self.0.get(key);
+        slot.is_some_and(|slot| slot.running.as_ref().is_some_and(is_it) && slot.writers == 0)
+    }
+
+    /// Somebody begins to write the key.
+    pub(crate) fn add_writer(&mut self, key: &K) {
+        self.slot(key).writers += 1;
+    }
+
+    /// The write is over. Nobody joins a load that began before that.
+    pub(crate) fn remove_writer(&mut self, key: &K) {
+        self.update(key, |slot| {
+            slot.running = None;
+            slot.writers = slot.writers.saturating_sub(1);
+        });
     }
 
     pub(crate) fn board(&mut self, key: &K, operation: u64, landing: Landing<V>) {
@@ -173,7 +196,8 @@ impl<V, K: Key + ?Sized> Flights<V, K> {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        let is_load = |slot: &&Slot<V>| slot.running.is_some() || slot.queued.is_some();
+        self.0.values().filter(is_load).count()
     }
 
     fn update(&mut self, key: &K, change: impl FnOnce(&mut Slot<V>)) {
@@ -181,7 +205,7 @@ impl<V, K: Key + ?Sized> Flights<V, K> {
             return;
         };
         change(slot);
-        if slot.running.is_none() && slot.queued.is_none() {
+        if slot.running.is_none() && slot.queued.is_none() && slot.writers == 0 {
             self.0.remove(key);
         }
     }
@@ -190,6 +214,7 @@ impl<V, K: Key + ?Sized> Flights<V, K> {
         self.0.entry(key.to_owned()).or_insert_with(|| Slot {
             running: None,
             queued: None,
+            writers: 0,
         })
     }
 }

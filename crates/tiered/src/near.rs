@@ -11,6 +11,7 @@
 //! a caller who comes later must not be given what was loaded before. For what a flight brings, that is also the
 //! sharper test: "has changed" is then "was detached", and a neighbour in the stripe disturbs nothing.
 
+use std::borrow::Borrow;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -109,18 +110,18 @@ impl<V: 'static, K: Key + ?Sized> Near<V, K> {
         }
     }
 
-    /// The flight is still the one that callers join: nothing was dropped or written since it began, so far.
-    pub(crate) fn is_running(&self, key: &K, operation: u64) -> bool {
-        self.lock(self.stripe(key)).is_running(key, operation)
+    /// A flight may store what it brings, so far.
+    pub(crate) fn may_store(&self, key: &K, begin: &Begin) -> bool {
+        self.lock(self.stripe(key)).may_store(key, begin.operation)
     }
 
     /// INSTALL: does `act` if nothing has changed since `begin`, and says whether it did. A write that comes second
     /// takes the copy out instead: in which order two overlapping writes reached L2 is not known here.
     pub(crate) fn install(&self, key: &K, begin: &Begin, act: Act<Entry<V>>) -> bool {
         let stripe = self.stripe(key);
-        let mut flights = self.lock(stripe);
+        let flights = self.lock(stripe);
         let is_current = match begin.by {
-            By::Look | By::Load => flights.is_running(key, begin.operation),
+            By::Look | By::Load => flights.may_store(key, begin.operation),
             By::Read | By::Write => self.is_unmoved(stripe, begin),
         };
         match (is_current, begin.by) {
@@ -128,16 +129,11 @@ impl<V: 'static, K: Key + ?Sized> Near<V, K> {
             (false, By::Write) => self.apply(key, Act::Take),
             (false, By::Read | By::Look | By::Load) => return false,
         }
-        if let By::Load | By::Write = begin.by {
-            let operation = if is_current {
-                begin.operation
-            } else {
-                self.operation()
-            };
-            self.generation(stripe).store(operation, Ordering::Release);
-        }
-        if begin.by == By::Write {
-            flights.detach(key);
+        match begin.by {
+            By::Read | By::Look => return is_current,
+            By::Write if is_current => self.move_on(stripe, begin.operation),
+            // Never a number that was there before: who saw that one would take the stripe for unmoved.
+            By::Load | By::Write => self.move_on(stripe, self.operation()),
         }
         is_current
     }
@@ -208,6 +204,10 @@ impl<V: 'static, K: Key + ?Sized> Near<V, K> {
         }
     }
 
+    fn move_on(&self, stripe: usize, operation: u64) {
+        self.generation(stripe).store(operation, Ordering::Release);
+    }
+
     fn is_unmoved(&self, stripe: usize, begin: &Begin) -> bool {
         let generation = self.generation(stripe).load(Ordering::Acquire);
         generation == begin.generation || generation == begin.operation
@@ -224,6 +224,16 @@ impl<V: 'static, K: Key + ?Sized> Near<V, K> {
 }
 
 impl<V, K: Key + ?Sized> Near<V, K> {
+    /// From now on until the end of what is answered, no flight stores anything under these keys: L2 could take it after
+    /// the write.
+    pub(crate) fn write<'a>(&'a self, keys: &'a [K::Owned]) -> Writing<'a, V, K> {
+        for key in keys {
+            let key = key.borrow();
+            self.lock(self.stripe(key)).add_writer(key);
+        }
+        Writing { near: self, keys }
+    }
+
     /// The queued flight of `key` becomes the running one.
     pub(crate) fn promote(&self, key: &K, operation: u64) {
         self.lock(self.stripe(key)).promote(key, operation);
@@ -252,6 +262,21 @@ impl<V, K: Key + ?Sized> Near<V, K> {
     #[expect(clippy::indexing_slicing, reason = "`stripe` is taken modulo `LOCKS`")]
     fn lock(&self, stripe: usize) -> MutexGuard<'_, Flights<V, K>> {
         lock(&self.flights[stripe % LOCKS])
+    }
+}
+
+/// Keys that are being written.
+pub(crate) struct Writing<'a, V, K: Key + ?Sized> {
+    near: &'a Near<V, K>,
+    keys: &'a [K::Owned],
+}
+
+impl<V, K: Key + ?Sized> Drop for Writing<'_, V, K> {
+    fn drop(&mut self) {
+        for key in self.keys {
+            let key = key.borrow();
+            self.near.lock(self.near.stripe(key)).remove_writer(key);
+        }
     }
 }
 

@@ -125,11 +125,10 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         options: &Options,
     ) -> Entry<V> {
         let Unpacked { entry, raw_bytes } = found;
-        if options.l1.writes() {
-            let rest = entry.fresh_until.since(entry.begun);
-            let until = entry
-                .begun
-                .plus(self.settings.near_life(options, rest, &self.random));
+        let rest = entry.fresh_until.since(entry.begun);
+        let life = self.settings.near_life(options, rest, &self.random);
+        if options.l1.writes() && !life.is_zero() {
+            let until = entry.begun.plus(life);
             let weight = self
                 .weight
                 .of(key, entry.value.as_deref(), |_| Some(raw_bytes));
@@ -215,28 +214,25 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             let found = names
                 .iter()
                 .zip(heads)
-                .map(|(name, head)| Some(self.is_value(far, name, head)));
+                .map(|(name, head)| self.is_value(far, name, head).ok());
             fill(&mut known, found);
         }
         known.into_iter().map(Option::unwrap_or_default).collect()
     }
 
     /// A record's head is that of a fresh value.
-    pub(crate) fn is_value(&self, far: &Far<V>, name: &str, head: Result<Option<Record>>) -> bool {
-        match head {
-            Ok(Some(head)) => match far.wire.is_present(name, &head, &self.clock) {
-                Ok(is_present) => is_present,
-                Err(reason) => {
-                    self.counters.add_rejected(reason);
-                    false
-                }
-            },
-            Ok(None) => false,
-            Err(_) => {
-                self.counters.add(Count::L2Errors, 1);
-                false
-            }
-        }
+    pub(crate) fn is_value(
+        &self,
+        far: &Far<V>,
+        name: &str,
+        head: Result<Option<Record>>,
+    ) -> Result<bool> {
+        let head = head.inspect_err(|_| self.counters.add(Count::L2Errors, 1))?;
+        let is_present = head.map(|head| far.wire.is_present(name, &head, &self.clock));
+        let is_present = is_present
+            .transpose()
+            .inspect_err(|reason| self.counters.add_rejected(*reason));
+        Ok(is_present.ok().flatten().unwrap_or_default())
     }
 }
 

@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tiered_core::{Entry, Key, Tick, Version};
+use tiered_core::{Entry, Key, Result, Tick, Version};
 
 use crate::far::{Far, Job, borrowed};
 use crate::near::{Act, Begin, By};
@@ -39,6 +39,8 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         items: Vec<(K::Owned, Arc<V>)>,
         options: Options,
     ) -> Vec<Written> {
+        let keys: Vec<_> = items.iter().map(|(key, _)| key.clone()).collect();
+        let _writing = self.near.write(&keys);
         let (operation, now) = (self.near.operation(), self.now());
         let change = |(key, value): (K::Owned, Arc<V>)| {
             let life = self.settings.life(&options, None, false, &self.random);
@@ -57,30 +59,46 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         self.apply(&changes).await
     }
 
-    /// Removes these keys, which differ from each other. Between L1's first drop and L2's answer a read may bring the
-    /// old value back from L2: hence the second.
+    /// Removes these keys, which differ from each other.
     pub(crate) async fn remove(self: Arc<Self>, keys: Vec<K::Owned>) -> Removed {
+        self.remove_now(&keys).await
+    }
+
+    /// Between L1's first drop and L2's answer a read may bring the old value back from L2: hence the second.
+    async fn remove_now(&self, keys: &[K::Owned]) -> Removed {
+        let _writing = self.near.write(keys);
         let now = self.now();
-        let is_value = |entry: Entry<V>| entry.is_fresh(now) && entry.value.is_some();
-        let drop_copy = |key: &K::Owned| self.near.drop_copy(key.borrow());
-        let mut present: Vec<bool> = keys
-            .iter()
-            .map(|key| drop_copy(key).is_some_and(is_value))
-            .collect();
+        let mut present = Vec::with_capacity(keys.len());
+        for key in keys {
+            let copy = self.near.drop_copy(key.borrow());
+            let fresh = copy.filter(|entry| entry.is_fresh(now));
+            present.push(fresh.map(|entry| entry.value.is_some()));
+        }
         let mut removed = Removed::default();
-        if let Some(far) = &self.far {
-            let names: Vec<_> = keys.iter().map(|key| far.wire.name(key.borrow())).collect();
-            let heads = far.l2.remove_many(&borrowed(&names)).await;
-            for ((name, head), present) in names.iter().zip(heads).zip(&mut present) {
-                removed.note(&head);
-                *present |= self.is_value(far, name, head);
-            }
+        for (present, head) in present.iter_mut().zip(self.remove_far(keys).await) {
+            removed.note(&head);
+            present.get_or_insert(head.unwrap_or_default());
         }
-        for key in &keys {
-            drop_copy(key);
+        for key in keys {
+            self.near.drop_copy(key.borrow());
         }
-        removed.present = present.into_iter().filter(|present| *present).count();
+        removed.present = present
+            .into_iter()
+            .flatten()
+            .filter(|is_value| *is_value)
+            .count();
         removed
+    }
+
+    /// Removes these keys from L2, and says of each whether a fresh value was there.
+    async fn remove_far(&self, keys: &[K::Owned]) -> Vec<Result<bool>> {
+        let Some(far) = &self.far else {
+            return Vec::new();
+        };
+        let names: Vec<_> = keys.iter().map(|key| far.wire.name(key.borrow())).collect();
+        let heads = far.l2.remove_many(&borrowed(&names)).await;
+        let judge = |(name, head): (&String, _)| self.is_value(far, name, head);
+        names.iter().zip(heads).map(judge).collect()
     }
 
     /// Brings these changes to L2 and then to L1, as far as nothing that came since they began forbids it.
@@ -93,15 +111,30 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
                 self.count(job);
             }
         }
+        let mut late = Vec::new();
         let mut jobs = jobs.iter();
         let written = changes.iter().map(|change| {
             let job = jobs.next();
+            let l1 = self.install(change, job);
+            if l1.is_none() && job.is_some_and(Job::is_put) {
+                late.push(change.key.clone());
+            }
             Written {
-                l1: self.install(change, job),
+                l1: l1.unwrap_or(Outcome::Untouched),
                 l2: job.map_or(Outcome::Absent, Job::outcome),
             }
         });
-        written.collect()
+        let written = written.collect();
+        self.take_back(&late).await;
+        written
+    }
+
+    /// While these loads wrote to L2, their keys were written or removed. Which came there last is not known, so
+    /// nothing is left there.
+    async fn take_back(&self, late: &[K::Owned]) {
+        if !late.is_empty() {
+            self.remove_now(late).await;
+        }
     }
 
     /// An entry that was made just now.
@@ -135,10 +168,8 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             failure: None,
         };
         // A late load does not overwrite what came after its begin.
-        let is_late = change.begin.by == By::Load
-            && !self
-                .near
-                .is_running(change.key.borrow(), change.begin.operation);
+        let is_late =
+            change.begin.by == By::Load && !self.near.may_store(change.key.borrow(), &change.begin);
         match change.l2 {
             _ if is_late => {}
             Act::Leave => {}
@@ -165,8 +196,8 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         }
     }
 
-    /// Brings one change to L1.
-    fn install(&self, change: &Change<V, K>, job: Option<&Job>) -> Outcome {
+    /// Brings one change to L1. `None`: it is a load's, and came too late.
+    fn install(&self, change: &Change<V, K>, job: Option<&Job>) -> Option<Outcome> {
         let key = change.key.borrow();
         let act = match change.l1 {
             Act::Put(()) => Act::Put(self.near_copy(change, job)),
@@ -178,14 +209,14 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             if change.is_to_be_stored() {
                 self.counters.add(Count::LoadsRefused, 1);
             }
-            return Outcome::Untouched;
+            return None;
         }
-        match change.l1 {
+        Some(match change.l1 {
             _ if !self.near.is_present() => Outcome::Absent,
             Act::Put(()) if is_current => Outcome::Stored,
             Act::Leave if is_current => Outcome::Untouched,
             _ => Outcome::Removed,
-        }
+        })
     }
 
     fn near_copy(&self, change: &Change<V, K>, job: Option<&Job>) -> Entry<V> {
