@@ -17,6 +17,12 @@ pub(crate) struct Landed<V> {
     pub(crate) source: Source,
 }
 
+impl<V> Landed<V> {
+    pub(crate) const fn new(entry: Entry<V>, source: Source) -> Self {
+        Self { entry, source }
+    }
+}
+
 impl<V> Clone for Landed<V> {
     fn clone(&self) -> Self {
         Self {
@@ -36,7 +42,7 @@ impl<V> Landing<V> {
             Ok(Some(outcome)) => outcome.clone(),
             Ok(None) | Err(_) => Err(Error::new(
                 ErrorKind::Aborted,
-                "the load ended without a result: its runtime was shut down",
+                "the load ended without a result: its task was shut down",
             )),
         }
     }

@@ -14,10 +14,11 @@ use tokio::runtime::Handle;
 use crate::answer::{Answer, Source};
 use crate::batch::{fill, gaps};
 use crate::flight::{Landed, Lead};
-use crate::loader::{Held, Loads, What};
+use crate::loader::{Held, Loaded, Loads, What};
 use crate::near::{Act, By};
 use crate::options::Options;
 use crate::read::{Look, no_runtime, sit_down};
+use crate::settings::Life;
 use crate::shared::Shared;
 use crate::stats::Count;
 use crate::write::{Change, load_millis};
@@ -39,6 +40,36 @@ struct Wanted<V, K: Key + ?Sized> {
 
 /// A flight that is about to land, and what is to be stored; or why nothing is.
 type Draft<V, K> = (Lead<V, K>, Result<Change<V, K>>);
+
+/// On what terms a load is made.
+struct Terms {
+    mode: Mode,
+    options: Options,
+}
+
+impl Terms {
+    /// What becomes of the copies in L1 and in L2.
+    fn acts(&self, life: Life, is_kept: bool) -> (Act<()>, Act<()>) {
+        let act = |may_write: bool, life: Duration| {
+            let is_put = is_kept && may_write && !life.is_zero();
+            if is_put {
+                Act::Put(())
+            } else {
+                self.otherwise()
+            }
+        };
+        let (near, far) = (self.options.l1.writes(), self.options.l2.writes());
+        (act(near, life.near), act(far, life.whole))
+    }
+
+    /// What becomes of an old copy where the new one cannot go.
+    fn otherwise(&self) -> Act<()> {
+        match self.mode {
+            Mode::Fill => Act::Leave,
+            Mode::Replace => Act::Take,
+        }
+    }
+}
 
 /// How a flight treats what is cached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,26 +95,23 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             match look {
                 Look::Fresh(found) => {
                     let entry = self.take_in(lead.key.borrow(), &lead.begin, found, &options);
-                    lead.land(Ok(Landed {
-                        entry,
-                        source: Source::L2,
-                    }));
+                    lead.land(Ok(Landed::new(entry, Source::L2)));
                 }
-                Look::Old(_) | Look::Nothing => wanted.push(Wanted {
-                    lead,
-                    held: None,
-                    is_l2_silent: false,
-                }),
-                Look::Silent => wanted.push(Wanted {
-                    lead,
-                    held: None,
-                    is_l2_silent: true,
-                }),
+                Look::Silent => wanted.push(Wanted::new(lead, (None, true))),
+                Look::Old(_) | Look::Nothing => wanted.push(Wanted::new(lead, (None, false))),
             }
         }
         if !wanted.is_empty() {
             self.counters.add(Count::Misses, wanted.len() as u64);
-            self.load(wanted, Mode::Fill, &options, load).await;
+            self.load(
+                wanted,
+                Terms {
+                    mode: Mode::Fill,
+                    options,
+                },
+                load,
+            )
+            .await;
         }
     }
 
@@ -135,23 +163,16 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         let looks = self.look(&gaps(&keys, &helds), &options).await;
         fill(&mut helds, looks.into_iter().map(|look| Some(look.held())));
         let wanted = leads.into_iter().zip(helds.into_iter().flatten());
-        let wanted = wanted.map(|(lead, (held, is_l2_silent))| Wanted {
-            lead,
-            held,
-            is_l2_silent,
-        });
-        self.load(wanted.collect(), Mode::Replace, &options, load)
-            .await;
+        let wanted = wanted.map(|(lead, held)| Wanted::new(lead, held));
+        let terms = Terms {
+            mode: Mode::Replace,
+            options,
+        };
+        self.load(wanted.collect(), terms, load).await;
     }
 
     /// Runs the loader, stores what it brings as far as nothing has changed since, and lands the flights.
-    async fn load(
-        &self,
-        mut wanted: Vec<Wanted<V, K>>,
-        mode: Mode,
-        options: &Options,
-        load: LoadFn<V, K>,
-    ) {
+    async fn load(&self, mut wanted: Vec<Wanted<V, K>>, terms: Terms, load: LoadFn<V, K>) {
         let begun = self.now();
         for Wanted { lead, .. } in &mut wanted {
             lead.begin = self
@@ -163,10 +184,11 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         match run::<V, K>(load, asked).await {
             Ok(mut loads) => {
                 let took = self.now().since(begun);
-                let drafts = wanted
-                    .into_iter()
-                    .map(|wanted| self.draft(wanted, &mut loads, took, mode, options));
-                self.settle(drafts.collect()).await;
+                let draft = |wanted: Wanted<V, K>| {
+                    let loaded = loads.take(&wanted.lead.key);
+                    self.draft(wanted, loaded, took, &terms)
+                };
+                self.settle(wanted.into_iter().map(draft).collect()).await;
             }
             Err(error) => {
                 self.counters.add(Count::LoadErrors, wanted.len() as u64);
@@ -181,45 +203,29 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     fn draft(
         &self,
         wanted: Wanted<V, K>,
-        loads: &mut Loads<V, K::Owned>,
+        loaded: Loaded<V>,
         took: Duration,
-        mode: Mode,
-        options: &Options,
+        terms: &Terms,
     ) -> Draft<V, K> {
         let Wanted {
             lead,
             held,
             is_l2_silent,
         } = wanted;
-        let loaded = loads.take(&lead.key);
         let change = value(loaded.what, held).map(|value| {
+            let options = &terms.options;
             let life = self
                 .settings
                 .life(options, loaded.ttl, value.is_none(), &self.random);
-            let otherwise = if mode == Mode::Replace {
-                Act::Take
-            } else {
-                Act::Leave
-            };
-            let act = |may_put| {
-                if may_put && loaded.is_kept {
-                    Act::Put(())
-                } else {
-                    otherwise
-                }
-            };
+            let (l1, l2) = terms.acts(life, loaded.is_kept);
             Change {
                 key: lead.key.clone(),
                 begin: lead.begin,
                 entry: self.entry(value, self.now(), life, load_millis(took)),
                 life,
-                l1: act(options.l1.writes() && !life.near.is_zero()),
-                l2: if is_l2_silent {
-                    Act::Leave
-                } else {
-                    act(options.l2.writes() && !life.whole.is_zero())
-                },
-                otherwise,
+                l1,
+                l2: if is_l2_silent { Act::Leave } else { l2 },
+                otherwise: terms.otherwise(),
             }
         });
         (lead, change)
@@ -242,15 +248,20 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         }
         self.apply(&changes).await;
         for (lead, change) in leads.into_iter().zip(changes) {
-            lead.land(Ok(Landed {
-                entry: change.entry,
-                source: Source::Loader,
-            }));
+            lead.land(Ok(Landed::new(change.entry, Source::Loader)));
         }
     }
 }
 
 impl<V, K: Key + ?Sized> Wanted<V, K> {
+    fn new(lead: Lead<V, K>, (held, is_l2_silent): (Option<Entry<V>>, bool)) -> Self {
+        Self {
+            lead,
+            held,
+            is_l2_silent,
+        }
+    }
+
     fn asked(&self) -> Asked<V, K> {
         let value = self.held.as_ref().and_then(|entry| entry.value.clone());
         Held {

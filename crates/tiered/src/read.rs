@@ -183,10 +183,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         let mut answers = Vec::with_capacity(places.len());
         for place in places {
             let landed = match place {
-                Place::Here(entry) => Ok(Landed {
-                    entry,
-                    source: Source::L1,
-                }),
+                Place::Here(entry) => Ok(Landed::new(entry, Source::L1)),
                 Place::Joined(landing) | Place::Led(landing) => landing.wait().await,
             };
             answers.push(landed.map(|landed| Answer::new(landed.entry, landed.source, self.now())));
