@@ -71,15 +71,9 @@ impl<V: 'static> Wire<V> {
                 ));
             }
             let head = Head {
-                version: entry.version,
-                is_negative: entry.value.is_none(),
                 method,
                 codec,
-                schema: self.schema,
-                load_millis: entry.load_millis,
-                created: now,
-                fresh_for: entry.fresh_until.since(entry.created),
-                stale_for: entry.stale_until.since(entry.created),
+                ..self.head_of(entry, now)
             };
             Ok(Packed {
                 record: frame::seal(bytes, &head, name),
@@ -106,17 +100,7 @@ impl<V: 'static> Wire<V> {
             let (value, raw_bytes) = self.decode(&head, payload)?;
             (Some(Arc::new(value)), raw_bytes)
         };
-        let life = Times::of(&head, clock);
-        let entry = Entry {
-            value,
-            version: head.version,
-            begun: life.now,
-            created: life.now.minus(life.age),
-            fresh_until: life.now.plus(life.fresh_left),
-            stale_until: life.now.plus(life.stale_left),
-            load_millis: head.load_millis,
-            weight: 0,
-        };
+        let entry = Times::of(&head, clock).entry(&head, value);
         Ok(Unpacked { entry, raw_bytes })
     }
 
@@ -145,6 +129,21 @@ impl<V: 'static> Wire<V> {
             return Err(Rejection::Codec);
         }
         Ok(head)
+    }
+
+    /// What the frame says of the entry itself.
+    fn head_of(&self, entry: &Entry<V>, now: Stamp) -> Head {
+        Head {
+            version: entry.version,
+            is_negative: entry.value.is_none(),
+            method: Method::None,
+            codec: 0,
+            schema: self.schema,
+            load_millis: entry.load_millis,
+            created: now,
+            fresh_for: entry.fresh_until.since(entry.created),
+            stale_for: entry.stale_until.since(entry.created),
+        }
     }
 
     fn encode(&self, value: &V, raw: &mut Vec<u8>) -> Result<u8> {
@@ -215,6 +214,19 @@ impl Times {
             age,
             fresh_left: left(head.fresh_for),
             stale_left: left(head.stale_for.max(head.fresh_for)),
+        }
+    }
+
+    fn entry<V>(&self, head: &Head, value: Option<Arc<V>>) -> Entry<V> {
+        Entry {
+            value,
+            version: head.version,
+            begun: self.now,
+            created: self.now.minus(self.age),
+            fresh_until: self.now.plus(self.fresh_left),
+            stale_until: self.now.plus(self.stale_left),
+            load_millis: head.load_millis,
+            weight: 0,
         }
     }
 }
