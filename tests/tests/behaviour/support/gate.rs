@@ -1,0 +1,46 @@
+use tokio::sync::oneshot;
+
+use super::world::promptly;
+
+/// A place at which work stops until the test lets it go on: the test's end, and the work's.
+pub(crate) fn gate() -> (Stop, Gate) {
+    let (reached, is_reached) = oneshot::channel();
+    let (go, may_go) = oneshot::channel();
+    let stop = Stop {
+        is_reached: Some(is_reached),
+        go,
+    };
+    (stop, Gate { reached, may_go })
+}
+
+/// The test's end. Dropped, it lets the work go on.
+pub(crate) struct Stop {
+    is_reached: Option<oneshot::Receiver<()>>,
+    go: oneshot::Sender<()>,
+}
+
+impl Stop {
+    /// Waits until the work has come to the gate.
+    pub(crate) async fn reached(&mut self) {
+        let reached = self.is_reached.take().expect("asked once");
+        let reached = promptly(reached).await;
+        reached.expect("the work comes to its gate");
+    }
+
+    pub(crate) fn go(self) {
+        let _ = self.go.send(());
+    }
+}
+
+/// The work's end.
+pub(crate) struct Gate {
+    reached: oneshot::Sender<()>,
+    may_go: oneshot::Receiver<()>,
+}
+
+impl Gate {
+    pub(crate) async fn pass(self) {
+        let _ = self.reached.send(());
+        let _ = self.may_go.await;
+    }
+}
