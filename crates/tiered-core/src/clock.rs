@@ -220,20 +220,22 @@ impl ManualClock {
         }))
     }
 
-    /// Moves both clocks on.
+    /// Moves both clocks on, to the end of time at most.
     pub fn advance(&self, by: Duration) {
-        self.0
-            .monotonic_nanos
-            .fetch_add(nanos(by), Ordering::SeqCst);
-        self.0.wall_nanos.fetch_add(nanos(by), Ordering::SeqCst);
+        add(&self.0.monotonic_nanos, nanos(by));
+        add(&self.0.wall_nanos, nanos(by));
     }
 
     /// Sets the wall clock forward, or back with a negative number, and leaves monotonic time alone.
     pub fn jump_wall(&self, millis: i64) {
-        self.0
-            .wall_nanos
-            .fetch_add(millis * NANOS_PER_MILLI, Ordering::SeqCst);
+        add(&self.0.wall_nanos, millis.saturating_mul(NANOS_PER_MILLI));
     }
+}
+
+fn add(clock: &AtomicI64, nanos: i64) {
+    let later = |now: i64| Some(now.saturating_add(nanos));
+    // The closure always gives a value, so this cannot fail.
+    let _ = clock.fetch_update(Ordering::SeqCst, Ordering::SeqCst, later);
 }
 
 impl Default for ManualClock {

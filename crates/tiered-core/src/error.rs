@@ -54,11 +54,11 @@ pub enum ErrorKind {
     Unstorable,
     /// The loader failed; the source is its own error.
     Loader,
-    /// The loader panicked; the message says with what.
+    /// The loader panicked, and the source says with what; or other code of the user's did, such as a key's `Display`.
     Panicked,
     /// The source has no such value, and the loader's type has no room to say so.
     NotFound,
-    /// The load ended without a result, because the runtime it ran on was shut down.
+    /// The load ended without a result, because the runtime that it ran on was shut down.
     Aborted,
 }
 

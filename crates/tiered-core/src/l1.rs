@@ -11,6 +11,7 @@ use crate::{Entry, Key};
 /// - After `remove` has returned, no `get` that begins later answers with what was there before. An
 ///   `insert` that replaces is seen by every later `get`, or the key has nothing.
 /// - Entries are replaced as a whole.
+/// - `insert` is called under a lock of the cache's: a value's own `Drop`, which it may run, must not use the cache.
 ///
 /// The function `testing::l1::contract` (feature `testing`) holds an implementation against this.
 ///

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -20,7 +21,7 @@ use crate::{Record, Result};
 ///   removed, its life ends, or the store needs the room. What an acknowledged `remove_many` has removed is not found.
 /// - The store judges no age but the physical life it was given. It never answers with a record whose life has
 ///   ended.
-/// - Every method ends within a time that the store's own settings bound, also when the server hangs.
+/// - Every batch ends within a time that the store's own settings bound, also when the server hangs.
 /// - A dropped future cancels the wait, not the work: whether a write was done is then unknown.
 /// - Two operations on one key take effect in the order in which one task has called them.
 ///
@@ -68,4 +69,23 @@ pub struct Write<'a> {
     /// After how long the store forgets it. The store cuts fractions of a millisecond off, and takes less than one for
     /// one.
     pub life: Duration,
+}
+
+#[async_trait]
+impl<T: L2 + ?Sized> L2 for Arc<T> {
+    async fn get_many(&self, keys: &[&str]) -> Vec<Result<Option<Record>>> {
+        T::get_many(self, keys).await
+    }
+
+    async fn heads_many(&self, keys: &[&str]) -> Vec<Result<Option<Record>>> {
+        T::heads_many(self, keys).await
+    }
+
+    async fn set_many(&self, writes: &[Write<'_>]) -> Vec<Result<()>> {
+        T::set_many(self, writes).await
+    }
+
+    async fn remove_many(&self, keys: &[&str]) -> Vec<Result<Option<Record>>> {
+        T::remove_many(self, keys).await
+    }
 }

@@ -37,6 +37,8 @@ pub(crate) fn of(config: &Config) -> Result<String> {
     }
 }
 
+const HAS_TLS: bool = cfg!(feature = "tls");
+
 const ONE_SERVER: &str =
     "redis clusters and sentinels are not supported yet: give the address of one server";
 
@@ -44,9 +46,9 @@ fn check_scheme(url: &str) -> Result<()> {
     let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
     match scheme.to_ascii_lowercase().as_str() {
         "redis" | "valkey" => Ok(()),
-        "rediss" | "valkeys" if cfg!(feature = "tls") => Ok(()),
+        "rediss" | "valkeys" if HAS_TLS => Ok(()),
         "rediss" | "valkeys" => Err(refused(
-            "the redis url asks for tls: switch on the feature `tls` of tiered-redis",
+            "the redis url asks for tls: switch on the feature `tls`",
         )),
         other if other.ends_with("-cluster") || other.ends_with("-sentinel") => {
             Err(refused(ONE_SERVER))

@@ -12,7 +12,9 @@ pub(crate) struct Batch<K: Key + ?Sized> {
 }
 
 impl<K: Key + ?Sized> Batch<K> {
-    pub(crate) fn new(keys: impl IntoIterator<Item = impl Borrow<K>>) -> Self {
+    pub(crate) fn new<'k, Q: Borrow<K> + ?Sized + 'k>(
+        keys: impl IntoIterator<Item = &'k Q>,
+    ) -> Self {
         let mut seen: HashMap<K::Owned, usize> = HashMap::new();
         let mut batch = Self {
             keys: Vec::new(),

@@ -85,7 +85,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Builder<V, K> {
     }
 
     /// How many bytes of memory a value takes, for an L1 that is bounded by bytes. Default: its encoded length, and at
-    /// least the size of its type.
+    /// least the size of its type; a value that cannot be encoded counts as the size of its type alone.
     pub fn weigh(mut self, weigh: impl Fn(&V) -> usize + Send + Sync + 'static) -> Self {
         self.weigh = Some(Box::new(weigh));
         self

@@ -21,11 +21,14 @@ use crate::written::{Removed, Written};
 /// full: where an answer came from and how old it is.
 ///
 /// Reads never fail because L2 fails: that is a miss, and is counted in [`stats`](Cache::stats). A key is *present*
-/// if a fresh value is under it in L1 or in L2; "there is none", what is no longer fresh and what cannot be read are
-/// not values.
+/// if L1, or else L2, has a fresh value under it: "there is none", what is no longer fresh and what is not a frame of
+/// this cache's are not values. Presence in L2 is judged by a record's head; its payload is not read.
 ///
 /// Any future may be dropped. A read that is dropped ends for its caller only, and a load goes on for the others. A
 /// write that has begun is finished.
+///
+/// Loads run as tasks on the tokio runtime of the caller who began them, and wait when that runtime does not run. What
+/// a value's own `Drop` does must not use the cache that holds it.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -59,6 +62,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
     }
 
     /// The same cache for a call that differs from its settings, and that answers in full.
+    #[must_use]
     pub fn with(&self, options: Options) -> Call<'_, V, K> {
         Call::new(&self.shared, options)
     }
@@ -77,7 +81,8 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
     /// The value under `key`, from L1, or else from L2, or else from `load`, which is run once however many ask.
     ///
     /// What was loaded goes to both tiers, unless the key was written or removed meanwhile. The loader runs on a task
-    /// of its own and goes on if the caller goes away. An error goes to all who wait, and is not cached.
+    /// of its own and goes on if the caller goes away. An error goes to all who wait, and is not cached. A loader that
+    /// asks the cache for the key it loads waits for itself, for ever.
     ///
     /// # Errors
     /// [`Loader`](crate::ErrorKind::Loader) with the loader's error as cause, [`Panicked`](crate::ErrorKind::Panicked),
@@ -97,10 +102,10 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
     }
 
     /// The values under many keys, one answer for each key in their order: from L1, and the rest from L2 in one round
-    /// trip.
-    pub fn get_many<Q: Borrow<K>>(
+    /// trip. The keys are given by reference: `&ids`, `["1", "2"]`, or any iterator of references.
+    pub fn get_many<'k, Q: Borrow<K> + ?Sized + 'k>(
         &self,
-        keys: impl IntoIterator<Item = Q>,
+        keys: impl IntoIterator<Item = &'k Q>,
     ) -> impl Future<Output = Vec<Option<Arc<V>>>> + Send {
         let batch = Batch::new(keys);
         async move {
@@ -118,13 +123,13 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
     ///
     /// # Errors
     /// If the loader fails or panics, each of its keys has that error; the others have their values.
-    pub fn get_many_or_load<Q, F, Fut, I, A, E>(
+    pub fn get_many_or_load<'k, Q, F, Fut, I, A, E>(
         &self,
-        keys: impl IntoIterator<Item = Q>,
+        keys: impl IntoIterator<Item = &'k Q>,
         load: F,
     ) -> impl Future<Output = Vec<Result<Option<Arc<V>>>>> + Send
     where
-        Q: Borrow<K>,
+        Q: Borrow<K> + ?Sized + 'k,
         F: FnOnce(Vec<K::Owned>) -> Fut + Send + 'static,
         Fut: Future<Output = Result<I, E>> + Send + 'static,
         I: IntoIterator<Item = (K::Owned, A)>,
@@ -146,9 +151,9 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
 
     /// Whether these keys are present, one answer for each in their order. At most one round trip to L2, without the
     /// values.
-    pub fn contains_many<Q: Borrow<K>>(
+    pub fn contains_many<'k, Q: Borrow<K> + ?Sized + 'k>(
         &self,
-        keys: impl IntoIterator<Item = Q>,
+        keys: impl IntoIterator<Item = &'k Q>,
     ) -> impl Future<Output = Vec<bool>> + Send {
         let batch = Batch::new(keys);
         async move {
@@ -173,7 +178,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
     ) -> impl Future<Output = Vec<Written>> + Send {
         let (keys, values): (Vec<_>, Vec<_>) = items.into_iter().unzip();
         let (batch, values) = (
-            Batch::new(keys),
+            Batch::new(&keys),
             values.into_iter().map(Into::into).collect(),
         );
         async move {
@@ -190,9 +195,9 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
     }
 
     /// Removes the values under many keys from both tiers, in one round trip to L2, and says how many were present.
-    pub fn remove_many<Q: Borrow<K>>(
+    pub fn remove_many<'k, Q: Borrow<K> + ?Sized + 'k>(
         &self,
-        keys: impl IntoIterator<Item = Q>,
+        keys: impl IntoIterator<Item = &'k Q>,
     ) -> impl Future<Output = Removed> + Send {
         let keys = Batch::<K>::new(keys).into_keys();
         async move { Finish::new(Arc::clone(&self.shared).remove(keys)).await }
@@ -201,7 +206,8 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
     /// Loads the value under `key` although it may be cached, and replaces it.
     ///
     /// The load begins now, or as soon as one that already runs has ended; all who ask meanwhile share it. The loader
-    /// is shown the copy it would replace, and may answer that it is [unchanged](Loaded::unchanged).
+    /// is shown the copy it would replace, and may answer that it is [unchanged](Loaded::unchanged). If L2 cannot be
+    /// asked for that copy, it is not written either, and keeps what it has.
     ///
     /// # Errors
     /// As for [`get_or_load`](Cache::get_or_load); what was cached then stays.
@@ -227,13 +233,13 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
     ///
     /// # Errors
     /// As for [`get_many_or_load`](Cache::get_many_or_load); what was cached then stays.
-    pub fn refresh_many<Q, F, Fut, I, A, E>(
+    pub fn refresh_many<'k, Q, F, Fut, I, A, E>(
         &self,
-        keys: impl IntoIterator<Item = Q>,
+        keys: impl IntoIterator<Item = &'k Q>,
         load: F,
     ) -> impl Future<Output = Vec<Result<Option<Arc<V>>>>> + Send
     where
-        Q: Borrow<K>,
+        Q: Borrow<K> + ?Sized + 'k,
         F: Fn(Vec<Held<V, K::Owned>>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<I, E>> + Send + 'static,
         I: IntoIterator<Item = (K::Owned, A)>,

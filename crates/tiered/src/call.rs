@@ -47,7 +47,7 @@ impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
     }
 
     /// [`Cache::get`](crate::Cache::get), in full.
-    pub async fn get(&self, key: &K) -> Option<Answer<V>> {
+    pub async fn get(self, key: &K) -> Option<Answer<V>> {
         if let Some(answer) = self.shared.get_near(key, &self.options) {
             return Some(answer);
         }
@@ -68,7 +68,7 @@ impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
     /// # Errors
     /// [`Loader`](crate::ErrorKind::Loader) with the loader's error as cause, or
     /// [`Panicked`](crate::ErrorKind::Panicked).
-    pub async fn get_or_load<F, Fut, R>(&self, key: &K, load: F) -> Result<Answer<V>>
+    pub async fn get_or_load<F, Fut, R>(self, key: &K, load: F) -> Result<Answer<V>>
     where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = R> + Send + 'static,
@@ -83,9 +83,9 @@ impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
     }
 
     /// [`Cache::get_many`](crate::Cache::get_many), in full.
-    pub fn get_many<Q: Borrow<K>>(
+    pub fn get_many<'k, Q: Borrow<K> + ?Sized + 'k>(
         &self,
-        keys: impl IntoIterator<Item = Q>,
+        keys: impl IntoIterator<Item = &'k Q>,
     ) -> impl Future<Output = Vec<Option<Answer<V>>>> + Send {
         let batch = Batch::new(keys);
         async move { self.read_batch(&batch).await }
@@ -95,13 +95,13 @@ impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
     ///
     /// # Errors
     /// If the loader fails or panics, each of its keys has that error.
-    pub fn get_many_or_load<Q, F, Fut, I, A, E>(
-        &self,
-        keys: impl IntoIterator<Item = Q>,
+    pub fn get_many_or_load<'k, Q, F, Fut, I, A, E>(
+        self,
+        keys: impl IntoIterator<Item = &'k Q>,
         load: F,
     ) -> impl Future<Output = Vec<Result<Answer<V>>>> + Send
     where
-        Q: Borrow<K>,
+        Q: Borrow<K> + ?Sized + 'k,
         F: FnOnce(Vec<K::Owned>) -> Fut + Send + 'static,
         Fut: Future<Output = Result<I, E>> + Send + 'static,
         I: IntoIterator<Item = (K::Owned, A)>,
@@ -113,7 +113,7 @@ impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
     }
 
     /// [`Cache::contains`](crate::Cache::contains), in the tiers that this call may read.
-    pub async fn contains(&self, key: &K) -> bool {
+    pub async fn contains(self, key: &K) -> bool {
         self.shared
             .contains(&[key], &self.options)
             .await
@@ -122,28 +122,28 @@ impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
     }
 
     /// [`Cache::contains_many`](crate::Cache::contains_many), in the tiers that this call may read.
-    pub fn contains_many<Q: Borrow<K>>(
+    pub fn contains_many<'k, Q: Borrow<K> + ?Sized + 'k>(
         &self,
-        keys: impl IntoIterator<Item = Q>,
+        keys: impl IntoIterator<Item = &'k Q>,
     ) -> impl Future<Output = Vec<bool>> + Send {
         let batch = Batch::new(keys);
         async move { batch.spread(self.shared.contains(&batch.keys(), &self.options).await) }
     }
 
     /// [`Cache::set`](crate::Cache::set), with this call's lives and tiers.
-    pub async fn set(&self, key: &K, value: impl Into<Arc<V>> + Send) -> Written {
+    pub async fn set(self, key: &K, value: impl Into<Arc<V>> + Send) -> Written {
         let items = vec![(key.to_owned(), value.into())];
         only(Finish::new(Arc::clone(self.shared).set(items, self.options)).await)
     }
 
     /// [`Cache::set_many`](crate::Cache::set_many), with this call's lives and tiers.
     pub fn set_many<Q: Borrow<K>, A: Into<Arc<V>>>(
-        &self,
+        self,
         items: impl IntoIterator<Item = (Q, A)>,
     ) -> impl Future<Output = Vec<Written>> + Send {
         let (keys, values): (Vec<_>, Vec<_>) = items.into_iter().unzip();
         let (batch, values) = (
-            Batch::new(keys),
+            Batch::new(&keys),
             values.into_iter().map(Into::into).collect(),
         );
         async move { self.write_batch(&batch, values).await }
@@ -154,7 +154,7 @@ impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
     /// # Errors
     /// [`Loader`](crate::ErrorKind::Loader) with the loader's error as cause, or
     /// [`Panicked`](crate::ErrorKind::Panicked).
-    pub async fn refresh<F, Fut, R>(&self, key: &K, load: F) -> Result<Answer<V>>
+    pub async fn refresh<F, Fut, R>(self, key: &K, load: F) -> Result<Answer<V>>
     where
         F: FnOnce(Option<Arc<V>>) -> Fut + Send + 'static,
         Fut: Future<Output = R> + Send + 'static,
@@ -171,13 +171,13 @@ impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
     ///
     /// # Errors
     /// If the loader fails or panics, each of its keys has that error.
-    pub fn refresh_many<Q, F, Fut, I, A, E>(
-        &self,
-        keys: impl IntoIterator<Item = Q>,
+    pub fn refresh_many<'k, Q, F, Fut, I, A, E>(
+        self,
+        keys: impl IntoIterator<Item = &'k Q>,
         load: F,
     ) -> impl Future<Output = Vec<Result<Answer<V>>>> + Send
     where
-        Q: Borrow<K>,
+        Q: Borrow<K> + ?Sized + 'k,
         F: Fn(Vec<Held<V, K::Owned>>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<I, E>> + Send + 'static,
         I: IntoIterator<Item = (K::Owned, A)>,
@@ -258,6 +258,14 @@ impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
         )
     }
 }
+
+impl<V, K: Key + ?Sized> Clone for Call<'_, V, K> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<V, K: Key + ?Sized> Copy for Call<'_, V, K> {}
 
 impl<V, K: Key + ?Sized> fmt::Debug for Call<'_, V, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

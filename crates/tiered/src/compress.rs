@@ -67,32 +67,26 @@ impl Compression {
                     "zstd's level must be from -7 to 19",
                 ));
             }
-            Self::Zstd { .. } => (cfg!(feature = "zstd"), "zstd"),
-            Self::Lz4 => (cfg!(feature = "lz4"), "lz4"),
+            Self::Zstd { .. } => (zstd::IS_BUILT, "zstd"),
+            Self::Lz4 => (lz4::IS_BUILT, "lz4"),
         };
         if is_built {
             return Ok(());
         }
         let message = format!(
-            "the cache compresses with {feature}, but `tiered` was built without the feature `{feature}`"
+            "the cache compresses with {feature}, but `tiered` was built without the feature `{feature}`: \
+             switch it on, or set another `compression`"
         );
         Err(Error::new(ErrorKind::Config, message))
     }
 
-    /// Appends `raw`, compressed, to `out`, if that comes out shorter than `raw`, and says how it did.
+    /// Appends `raw`, compressed, to `out`, and says how; [`Method::None`] if that was not possible.
     pub(crate) fn append(self, raw: &[u8], out: &mut Vec<u8>) -> Method {
-        let begin = out.len();
-        let (method, written) = match self {
-            Self::None => (Method::None, None),
-            Self::Zstd { level } => (Method::Zstd, zstd::append(level, raw, out)),
-            Self::Lz4 => (Method::Lz4, lz4::append(raw, out)),
-        };
-        if written.is_some_and(|length| length < raw.len()) {
-            return method;
+        match self {
+            Self::None => Method::None,
+            Self::Zstd { level } => zstd::append(level, raw, out).unwrap_or(Method::None),
+            Self::Lz4 => lz4::append(raw, out).unwrap_or(Method::None),
         }
-        out.truncate(begin);
-        out.extend_from_slice(raw);
-        Method::None
     }
 }
 
@@ -124,27 +118,34 @@ mod zstd {
     use zstd::bulk::{Compressor, Decompressor};
     use zstd::zstd_safe::compress_bound;
 
+    use super::Method;
     use crate::rejection::Rejection;
+
+    pub(super) const IS_BUILT: bool = true;
 
     thread_local! {
         static COMPRESSOR: RefCell<Option<(i32, Compressor<'static>)>> = const { RefCell::new(None) };
         static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
     }
 
-    pub(super) fn append(level: i32, raw: &[u8], out: &mut Vec<u8>) -> Option<usize> {
+    pub(super) fn append(level: i32, raw: &[u8], out: &mut Vec<u8>) -> Option<Method> {
         let begin = out.len();
         out.resize(begin + compress_bound(raw.len()), 0);
         let written = COMPRESSOR.with_borrow_mut(|held| {
-            let (_, compressor) = match held {
-                Some((held_level, _)) if *held_level == level => held.as_mut()?,
-                _ => held.insert((level, Compressor::new(level).ok()?)),
+            let (held_level, compressor) = match held {
+                Some(held) => held,
+                None => held.insert((level, Compressor::new(level).ok()?)),
             };
+            if *held_level != level {
+                compressor.set_compression_level(level).ok()?;
+                *held_level = level;
+            }
             compressor
                 .compress_to_buffer(raw, out.get_mut(begin..)?)
                 .ok()
         })?;
         out.truncate(begin + written);
-        Some(written)
+        Some(Method::Zstd)
     }
 
     pub(super) fn unpack(packed: &[u8], length: usize, out: &mut Vec<u8>) -> Result<(), Rejection> {
@@ -154,19 +155,20 @@ mod zstd {
                 Some(decompressor) => decompressor,
                 None => held.insert(Decompressor::new().map_err(|_| Rejection::Corrupt)?),
             };
-            decompressor
-                .decompress_to_buffer(packed, out)
-                .map_err(|_| Rejection::Corrupt)?;
-            Ok(())
+            let unpacked = decompressor.decompress_to_buffer(packed, out);
+            unpacked.map(drop).map_err(|_| Rejection::Corrupt)
         })
     }
 }
 
 #[cfg(not(feature = "zstd"))]
 mod zstd {
+    use super::Method;
     use crate::rejection::Rejection;
 
-    pub(super) fn append(_: i32, _: &[u8], _: &mut Vec<u8>) -> Option<usize> {
+    pub(super) const IS_BUILT: bool = false;
+
+    pub(super) fn append(_: i32, _: &[u8], _: &mut Vec<u8>) -> Option<Method> {
         None
     }
 
@@ -179,14 +181,17 @@ mod zstd {
 mod lz4 {
     use lz4_flex::block::{compress_into, decompress_into, get_maximum_output_size};
 
+    use super::Method;
     use crate::rejection::Rejection;
 
-    pub(super) fn append(raw: &[u8], out: &mut Vec<u8>) -> Option<usize> {
+    pub(super) const IS_BUILT: bool = true;
+
+    pub(super) fn append(raw: &[u8], out: &mut Vec<u8>) -> Option<Method> {
         let begin = out.len();
         out.resize(begin + get_maximum_output_size(raw.len()), 0);
         let written = compress_into(raw, out.get_mut(begin..)?).ok()?;
         out.truncate(begin + written);
-        Some(written)
+        Some(Method::Lz4)
     }
 
     pub(super) fn unpack(packed: &[u8], length: usize, out: &mut Vec<u8>) -> Result<(), Rejection> {
@@ -199,9 +204,12 @@ mod lz4 {
 
 #[cfg(not(feature = "lz4"))]
 mod lz4 {
+    use super::Method;
     use crate::rejection::Rejection;
 
-    pub(super) fn append(_: &[u8], _: &mut Vec<u8>) -> Option<usize> {
+    pub(super) const IS_BUILT: bool = false;
+
+    pub(super) fn append(_: &[u8], _: &mut Vec<u8>) -> Option<Method> {
         None
     }
 

@@ -8,14 +8,15 @@ use tokio::runtime::Handle;
 /// write would leave the tiers apart.
 pub(crate) struct Finish<T: Send + 'static> {
     work: Option<BoxFuture<'static, T>>,
-    is_begun: bool,
+    /// Where it goes on: known once it has begun.
+    runtime: Option<Handle>,
 }
 
 impl<T: Send + 'static> Finish<T> {
     pub(crate) fn new(work: impl Future<Output = T> + Send + 'static) -> Self {
         Self {
             work: Some(Box::pin(work)),
-            is_begun: false,
+            runtime: None,
         }
     }
 }
@@ -24,13 +25,14 @@ impl<T: Send + 'static> Future for Finish<T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
-        self.is_begun = true;
-        let Some(work) = &mut self.work else {
+        // Work that panics is gone, not polled again.
+        let Some(mut work) = self.work.take() else {
             return Poll::Pending;
         };
         let polled = work.as_mut().poll(context);
-        if polled.is_ready() {
-            self.work = None;
+        if polled.is_pending() {
+            self.work = Some(work);
+            self.runtime = self.runtime.take().or_else(|| Handle::try_current().ok());
         }
         polled
     }
@@ -38,9 +40,7 @@ impl<T: Send + 'static> Future for Finish<T> {
 
 impl<T: Send + 'static> Drop for Finish<T> {
     fn drop(&mut self) {
-        if let Some(work) = self.work.take().filter(|_| self.is_begun)
-            && let Ok(runtime) = Handle::try_current()
-        {
+        if let (Some(work), Some(runtime)) = (self.work.take(), self.runtime.take()) {
             runtime.spawn(work);
         }
     }

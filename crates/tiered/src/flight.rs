@@ -3,9 +3,10 @@
 use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::thread::panicking;
 
 use tiered_core::{Entry, Error, ErrorKind, Key, Result};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::answer::Source;
 use crate::near::{Begin, Near};
@@ -68,38 +69,23 @@ pub(crate) enum Seat<V, K: Key + ?Sized> {
 pub(crate) struct Lead<V, K: Key + ?Sized> {
     pub(crate) key: K::Owned,
     pub(crate) begin: Begin,
-    /// The flight to wait for before this one may begin.
-    pub(crate) predecessor: Option<Landing<V>>,
+    /// What a queued flight waits for.
+    go: Option<oneshot::Receiver<()>>,
     near: Arc<Near<V, K>>,
     outcome: Option<Result<Landed<V>>>,
     waiting: watch::Sender<Option<Result<Landed<V>>>>,
 }
 
 impl<V, K: Key + ?Sized> Lead<V, K> {
-    pub(crate) fn new(near: Arc<Near<V, K>>, key: &K, begin: Begin) -> (Self, Landing<V>) {
-        let (waiting, landing) = watch::channel(None);
-        let lead = Self {
-            key: key.to_owned(),
-            begin,
-            predecessor: None,
-            near,
-            outcome: None,
-            waiting,
-        };
-        (lead, Landing(landing))
-    }
-
     /// The load may not begin before another one has ended.
     pub(crate) fn is_queued(&self) -> bool {
-        self.predecessor.is_some()
+        self.go.is_some()
     }
 
-    /// Waits for the flight before this one, if there is one, and takes its place.
+    /// Waits until the flight before this one is over, or is no longer joined by anybody.
     pub(crate) async fn take_off(&mut self) {
-        if let Some(predecessor) = self.predecessor.take() {
-            // What it brings, or that it failed, is nothing to this flight.
-            let _ = predecessor.wait().await;
-            self.near.promote(self.key.borrow(), self.begin.operation);
+        if let Some(go) = self.go.take() {
+            let _ = go.await;
         }
     }
 
@@ -113,10 +99,16 @@ impl<V, K: Key + ?Sized> Drop for Lead<V, K> {
     /// The key is free before anybody hears of the outcome: who has seen a load fail and asks again, loads again.
     fn drop(&mut self) {
         self.near.leave(self.key.borrow(), self.begin.operation);
-        if let Some(outcome) = self.outcome.take() {
+        let panicked = || panicking().then(|| Err(panic_outside_the_loader()));
+        if let Some(outcome) = self.outcome.take().or_else(panicked) {
             self.waiting.send_replace(Some(outcome));
         }
     }
+}
+
+fn panic_outside_the_loader() -> Error {
+    let message = "the key's `Display`, `weigh` or a value's `Drop` panicked";
+    Error::new(ErrorKind::Panicked, message)
 }
 
 /// The flights of some keys: for each at most one that runs and one queued behind it. And who writes these keys at this
@@ -132,25 +124,22 @@ struct Slot<V> {
 struct Flight<V> {
     operation: u64,
     landing: Landing<V>,
+    /// Lets a queued flight begin.
+    go: Option<oneshot::Sender<()>>,
 }
 
 impl<V, K: Key + ?Sized> Flights<V, K> {
     /// The flight that a reader may join. One that is queued will do: it has not begun, so it brings nothing old.
     pub(crate) fn find(&self, key: &K) -> Option<Landing<V>> {
         let slot = self.0.get(key)?;
-        slot.running
-            .as_ref()
-            .or(slot.queued.as_ref())
-            .map(|flight| flight.landing.clone())
+        let flight = slot.running.as_ref().or(slot.queued.as_ref())?;
+        Some(flight.landing.clone())
     }
 
     /// The flight that has not begun yet.
     pub(crate) fn find_queued(&self, key: &K) -> Option<Landing<V>> {
-        self.0
-            .get(key)?
-            .queued
-            .as_ref()
-            .map(|flight| flight.landing.clone())
+        let flight = self.0.get(key)?.queued.as_ref()?;
+        Some(flight.landing.clone())
     }
 
     /// This flight may store what it brings: it is the one that callers join, and nobody writes the key.
@@ -158,6 +147,59 @@ impl<V, K: Key + ?Sized> Flights<V, K> {
         let is_it = |flight: &Flight<V>| flight.operation == operation;
         let slot = self.0.get(key);
         slot.is_some_and(|slot| slot.running.as_ref().is_some_and(is_it) && slot.writers == 0)
+    }
+
+    /// A new flight: it runs, or waits for the one that does.
+    pub(crate) fn board(
+        &mut self,
+        near: &Arc<Near<V, K>>,
+        key: &K,
+        begin: Begin,
+    ) -> (Lead<V, K>, Landing<V>) {
+        let slot = self.slot(key);
+        let (outcome, landing) = watch::channel(None);
+        let landing = Landing(landing);
+        let (go, may_go) = slot.running.as_ref().map(|_| oneshot::channel()).unzip();
+        let flight = Flight {
+            operation: begin.operation,
+            landing: landing.clone(),
+            go,
+        };
+        match flight.go {
+            Some(_) => slot.queued = Some(flight),
+            None => slot.running = Some(flight),
+        }
+        let lead = Lead {
+            key: key.to_owned(),
+            begin,
+            go: may_go,
+            near: Arc::clone(near),
+            outcome: None,
+            waiting: outcome,
+        };
+        (lead, landing)
+    }
+
+    /// Nobody joins the running flight any more; those who are in it stay. One that waited for it may begin.
+    pub(crate) fn detach(&mut self, key: &K) {
+        self.update(key, Slot::detach);
+    }
+
+    /// A flight is over.
+    pub(crate) fn leave(&mut self, key: &K, operation: u64) {
+        let is_it = |flight: &Option<Flight<V>>| {
+            flight
+                .as_ref()
+                .is_some_and(|flight| flight.operation == operation)
+        };
+        self.update(key, |slot| {
+            if is_it(&slot.queued) {
+                slot.queued = None;
+            }
+            if is_it(&slot.running) {
+                slot.detach();
+            }
+        });
     }
 
     /// Somebody begins to write the key.
@@ -168,36 +210,8 @@ impl<V, K: Key + ?Sized> Flights<V, K> {
     /// The write is over. Nobody joins a load that began before that.
     pub(crate) fn remove_writer(&mut self, key: &K) {
         self.update(key, |slot| {
-            slot.running = None;
             slot.writers = slot.writers.saturating_sub(1);
-        });
-    }
-
-    pub(crate) fn board(&mut self, key: &K, operation: u64, landing: Landing<V>) {
-        self.slot(key).running = Some(Flight { operation, landing });
-    }
-
-    pub(crate) fn queue(&mut self, key: &K, operation: u64, landing: Landing<V>) {
-        self.slot(key).queued = Some(Flight { operation, landing });
-    }
-
-    pub(crate) fn promote(&mut self, key: &K, operation: u64) {
-        if let Some(slot) = self.0.get_mut(key)
-            && let Some(flight) = slot.queued.take_if(|flight| flight.operation == operation)
-        {
-            slot.running = Some(flight);
-        }
-    }
-
-    /// Nobody joins the running flight any more; those who are in it stay.
-    pub(crate) fn detach(&mut self, key: &K) {
-        self.update(key, |slot| slot.running = None);
-    }
-
-    pub(crate) fn leave(&mut self, key: &K, operation: u64) {
-        self.update(key, |slot| {
-            slot.running.take_if(|flight| flight.operation == operation);
-            slot.queued.take_if(|flight| flight.operation == operation);
+            slot.detach();
         });
     }
 
@@ -217,11 +231,33 @@ impl<V, K: Key + ?Sized> Flights<V, K> {
     }
 
     fn slot(&mut self, key: &K) -> &mut Slot<V> {
-        self.0.entry(key.to_owned()).or_insert_with(|| Slot {
+        self.0.entry(key.to_owned()).or_default()
+    }
+}
+
+impl<V> Slot<V> {
+    fn detach(&mut self) {
+        self.running = self.queued.take().map(Flight::begin);
+    }
+}
+
+impl<V> Flight<V> {
+    fn begin(mut self) -> Self {
+        if let Some(go) = self.go.take() {
+            // Its lead may have been dropped; then it leaves in a moment.
+            let _ = go.send(());
+        }
+        self
+    }
+}
+
+impl<V> Default for Slot<V> {
+    fn default() -> Self {
+        Self {
             running: None,
             queued: None,
             writers: 0,
-        })
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::answer::{Answer, Source};
 use crate::batch::{fill, gaps};
 use crate::flight::{Landed, Lead};
 use crate::loader::{Held, Loaded, Loads, What};
-use crate::near::{Act, By};
+use crate::near::{Act, By, Start};
 use crate::options::Options;
 use crate::read::{Look, no_runtime, sit_down};
 use crate::settings::Life;
@@ -127,10 +127,8 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         let Ok(runtime) = Handle::try_current() else {
             return keys.iter().map(|_| Err(no_runtime())).collect();
         };
-        let (operation, now) = (self.near.operation(), self.now());
-        let seats = keys
-            .iter()
-            .map(|key| self.near.join_later(key, operation, now));
+        let start = self.near.start(self.now());
+        let seats = keys.iter().map(|key| self.near.join_later(key, start));
         let (places, leads) = sit_down(seats);
         let (queued, free): (Vec<_>, Vec<_>) = leads.into_iter().partition(Lead::is_queued);
         let flights = queued
@@ -154,15 +152,8 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             lead.take_off().await;
         }
         let keys: Vec<&K> = leads.iter().map(|lead| lead.key.borrow()).collect();
-        let near = keys
-            .iter()
-            .map(|key| self.near.held(key).filter(|_| options.l1.reads()));
-        let mut helds: Vec<_> = near
-            .map(|held| held.map(|entry| (Some(entry), false)))
-            .collect();
-        let looks = self.look(&gaps(&keys, &helds), &options).await;
-        fill(&mut helds, looks.into_iter().map(|look| Some(look.held())));
-        let wanted = leads.into_iter().zip(helds.into_iter().flatten());
+        let helds = self.held(&keys, &options).await;
+        let wanted = leads.into_iter().zip(helds);
         let wanted = wanted.map(|(lead, held)| Wanted::new(lead, held));
         let terms = Terms {
             mode: Mode::Replace,
@@ -171,13 +162,38 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         self.load(wanted.collect(), terms, load).await;
     }
 
+    /// The copy of each key that a load would replace: fresh in L1, or in L2, or any in L1. And whether L2 is silent.
+    async fn held(&self, keys: &[&K], options: &Options) -> Vec<(Option<Entry<V>>, bool)> {
+        let now = self.now();
+        let copies = keys
+            .iter()
+            .map(|key| self.near.held(key).filter(|_| options.l1.reads()));
+        let copies: Vec<_> = copies.collect();
+        let is_fresh = |copy: &&Entry<V>| copy.is_fresh(now);
+        let fresh = copies
+            .iter()
+            .map(|copy| copy.as_ref().filter(is_fresh).cloned());
+        let mut helds: Vec<_> = fresh
+            .map(|copy| copy.map(|entry| (Some(entry), false)))
+            .collect();
+        let looks = self.look(&gaps(keys, &helds), options).await;
+        fill(&mut helds, looks.into_iter().map(|look| Some(look.held())));
+        let helds = helds.into_iter().map(|held| held.unwrap_or((None, true)));
+        helds
+            .zip(copies)
+            .map(|((held, is_l2_silent), copy)| (held.or(copy), is_l2_silent))
+            .collect()
+    }
+
     /// Runs the loader, stores what it brings as far as nothing has changed since, and lands the flights.
     async fn load(&self, mut wanted: Vec<Wanted<V, K>>, terms: Terms, load: LoadFn<V, K>) {
         let begun = self.now();
         for Wanted { lead, .. } in &mut wanted {
-            lead.begin = self
-                .near
-                .begin(lead.key.borrow(), By::Load, lead.begin.operation, begun);
+            let start = Start {
+                operation: lead.begin.operation,
+                at: begun,
+            };
+            lead.begin = self.near.begin(lead.key.borrow(), By::Load, start);
         }
         let asked = wanted.iter().map(Wanted::asked).collect();
         self.counters.add(Count::Loads, wanted.len() as u64);

@@ -108,7 +108,7 @@ impl<V> fmt::Debug for Loaded<V> {
     }
 }
 
-/// What a loader of one key may return, with an error of any type.
+/// What a loader of one key may return, with any error that converts into `Box<dyn Error + Send + Sync>`.
 ///
 /// | the loader returns | the caller gets |
 /// | --- | --- |
@@ -132,6 +132,11 @@ impl<V> fmt::Debug for Loaded<V> {
 /// # Ok(())
 /// # }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "a loader of `{V}` cannot return `{Self}`",
+    note = "it returns `Result<T, E>`, where `T` is `{V}`, `Arc<{V}>`, `Option<{V}>` or `Loaded<{V}>`, and `E` converts into \
+            `Box<dyn Error + Send + Sync>` as every error and `String` do"
+)]
 pub trait LoadResult<V>: sealed::Sealed<V> + Send {
     /// What the caller gets.
     type Output;
@@ -228,12 +233,30 @@ fn not_found() -> Error {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
 pub struct Held<V, Q> {
     /// The key, as the caller gave it.
     pub key: Q,
     /// The copy that is held, fresh or not; `None` if there is none, or it says that there is no value.
     pub value: Option<Arc<V>>,
+}
+
+impl<V, Q: Clone> Clone for Held<V, Q> {
+    fn clone(&self) -> Self {
+        Self {
+            key: self.key.clone(),
+            value: self.value.clone(),
+        }
+    }
+}
+
+impl<V, Q: fmt::Debug> fmt::Debug for Held<V, Q> {
+    /// Leaves the value out: it may be large, or secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Held")
+            .field("key", &self.key)
+            .field("is_held", &self.value.is_some())
+            .finish()
+    }
 }
 
 /// What the loader of a flight brought.

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tiered_core::{Entry, Key, L1, Tick, Usage};
 
-use crate::flight::{Flights, Lead, Seat};
+use crate::flight::{Flights, Seat};
 
 /// How many generations: two operations on different keys disturb each other about once in so many cases.
 const STRIPES: usize = 8192;
@@ -36,7 +36,14 @@ pub(crate) struct Near<V, K: Key + ?Sized> {
     flights: Box<[Mutex<Flights<V, K>>]>,
 }
 
-/// Where an operation stood when it began to look.
+/// An operation on one key or more: its number, and when it began.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Start {
+    pub(crate) operation: u64,
+    pub(crate) at: Tick,
+}
+
+/// Where an operation stood when it began to look at a key.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Begin {
     pub(crate) by: By,
@@ -93,15 +100,19 @@ impl<V: 'static, K: Key + ?Sized> Near<V, K> {
         self.l1.as_ref()?.get(key)
     }
 
-    /// A number for an operation that is about to begin. A batch has one for all its keys, so that its own changes
-    /// do not count as somebody else's.
-    pub(crate) fn operation(&self) -> u64 {
-        self.operations.fetch_add(1, Ordering::Relaxed)
+    /// The start of an operation. A batch has one for all its keys, so that its own changes do not count as somebody
+    /// else's.
+    pub(crate) fn start(&self, at: Tick) -> Start {
+        Start {
+            operation: self.operation(),
+            at,
+        }
     }
 
     /// BEGIN: to be called before L2, the source or the value to write is looked at.
-    pub(crate) fn begin(&self, key: &K, by: By, operation: u64, at: Tick) -> Begin {
+    pub(crate) fn begin(&self, key: &K, by: By, from: Start) -> Begin {
         let generation = self.generation(self.stripe(key)).load(Ordering::Acquire);
+        let Start { operation, at } = from;
         Begin {
             by,
             operation,
@@ -124,17 +135,22 @@ impl<V: 'static, K: Key + ?Sized> Near<V, K> {
             By::Look | By::Load => flights.may_store(key, begin.operation),
             By::Read | By::Write => self.is_unmoved(stripe, begin),
         };
-        match (is_current, begin.by) {
+        let is_idle = matches!(act, Act::Leave);
+        let taken = match (is_current, begin.by) {
             (true, _) => self.apply(key, act),
             (false, By::Write) => self.apply(key, Act::Take),
             (false, By::Read | By::Look | By::Load) => return false,
-        }
+        };
         match begin.by {
-            By::Read | By::Look => return is_current,
+            By::Read | By::Look => {}
+            By::Load if is_idle => {}
             By::Write if is_current => self.move_on(stripe, begin.operation),
             // Never a number that was there before: who saw that one would take the stripe for unmoved.
             By::Load | By::Write => self.move_on(stripe, self.operation()),
         }
+        drop(flights);
+        // Only now: a value's own `Drop` may use the cache.
+        drop(taken);
         is_current
     }
 
@@ -142,48 +158,34 @@ impl<V: 'static, K: Key + ?Sized> Near<V, K> {
     pub(crate) fn drop_copy(&self, key: &K) -> Option<Entry<V>> {
         let stripe = self.stripe(key);
         let mut flights = self.lock(stripe);
-        self.generation(stripe)
-            .store(self.operation(), Ordering::Release);
+        self.move_on(stripe, self.operation());
         flights.detach(key);
-        self.l1.as_ref()?.remove(key)
+        self.apply(key, Act::Take)
     }
 
     /// A seat in the flight of `key`: the one there is, or a new one to lead. With `look`, a copy that came into L1
     /// since the caller looked is as good as a seat: the flight that brought it has just landed.
-    pub(crate) fn join(
-        self: &Arc<Self>,
-        key: &K,
-        operation: u64,
-        at: Tick,
-        look: bool,
-    ) -> Seat<V, K> {
+    pub(crate) fn join(self: &Arc<Self>, key: &K, from: Start, look: bool) -> Seat<V, K> {
         let mut flights = self.lock(self.stripe(key));
         if let Some(landing) = flights.find(key) {
             return Seat::Wait(landing);
         }
-        if look && let Some(entry) = self.held(key).filter(|entry| entry.is_fresh(at)) {
+        let copy = if look { self.held(key) } else { None };
+        if let Some(entry) = copy.filter(|entry| entry.is_fresh(from.at)) {
             return Seat::Ready(entry);
         }
-        let begin = self.begin(key, By::Look, operation, at);
-        let (lead, landing) = Lead::new(Arc::clone(self), key, begin);
-        flights.board(key, operation, landing.clone());
+        let (lead, landing) = flights.board(self, key, self.begin(key, By::Look, from));
         Seat::Lead(lead, landing)
     }
 
     /// A seat in a flight that begins its load later than now: one that is queued behind a running one, or a new one
     /// to lead.
-    pub(crate) fn join_later(self: &Arc<Self>, key: &K, operation: u64, at: Tick) -> Seat<V, K> {
+    pub(crate) fn join_later(self: &Arc<Self>, key: &K, from: Start) -> Seat<V, K> {
         let mut flights = self.lock(self.stripe(key));
         if let Some(landing) = flights.find_queued(key) {
             return Seat::Wait(landing);
         }
-        let begin = self.begin(key, By::Look, operation, at);
-        let (mut lead, landing) = Lead::new(Arc::clone(self), key, begin);
-        lead.predecessor = flights.find(key);
-        match lead.predecessor {
-            Some(_) => flights.queue(key, operation, landing.clone()),
-            None => flights.board(key, operation, landing.clone()),
-        }
+        let (lead, landing) = flights.board(self, key, self.begin(key, By::Load, from));
         Seat::Lead(lead, landing)
     }
 
@@ -198,10 +200,19 @@ impl<V: 'static, K: Key + ?Sized> Near<V, K> {
     /// Gives back the room of a copy that can never be used again.
     #[cold]
     fn bury(&self, key: &K, now: Tick) {
-        let _flights = self.lock(self.stripe(key));
-        if self.held(key).is_some_and(|entry| entry.is_dead(now)) {
-            self.apply(key, Act::Take);
-        }
+        let flights = self.lock(self.stripe(key));
+        let is_dead = self.held(key).is_some_and(|entry| entry.is_dead(now));
+        let dead = if is_dead {
+            self.apply(key, Act::Take)
+        } else {
+            None
+        };
+        drop(flights);
+        drop(dead);
+    }
+
+    fn operation(&self) -> u64 {
+        self.operations.fetch_add(1, Ordering::Relaxed)
     }
 
     fn move_on(&self, stripe: usize, operation: u64) {
@@ -213,13 +224,15 @@ impl<V: 'static, K: Key + ?Sized> Near<V, K> {
         generation == begin.generation || generation == begin.operation
     }
 
-    fn apply(&self, key: &K, act: Act<Entry<V>>) {
-        let Some(l1) = &self.l1 else { return };
+    /// Does it, and answers with what was taken out.
+    fn apply(&self, key: &K, act: Act<Entry<V>>) -> Option<Entry<V>> {
+        let l1 = self.l1.as_ref()?;
         match act {
             Act::Put(entry) => l1.insert(key.to_owned(), entry),
-            Act::Take => drop(l1.remove(key)),
+            Act::Take => return l1.remove(key),
             Act::Leave => {}
         }
+        None
     }
 }
 
@@ -232,11 +245,6 @@ impl<V, K: Key + ?Sized> Near<V, K> {
             self.lock(self.stripe(key)).add_writer(key);
         }
         Writing { near: self, keys }
-    }
-
-    /// The queued flight of `key` becomes the running one.
-    pub(crate) fn promote(&self, key: &K, operation: u64) {
-        self.lock(self.stripe(key)).promote(key, operation);
     }
 
     /// The flight of `key` with this number is over.

@@ -4,7 +4,7 @@ use std::time::Duration;
 ///
 /// Reads, loads and writes look at a tier, and change it, only as far as the tier's [`Access`] allows. A `set` or a
 /// `refresh` that does not write a tier takes the key's old copy out of it, so that nothing older is found there
-/// afterwards; a `get_or_load` leaves it alone. A life of zero means the same: not stored, old copies taken out.
+/// afterwards; a `get` or a `get_or_load` leaves it alone. A life of zero means the same as not writing the tier.
 ///
 /// A caller who joins a load that another has begun gets what that one brings; the first caller's options rule it.
 ///

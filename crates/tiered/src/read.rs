@@ -63,10 +63,10 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
 
     /// What L2 has that may be used, for keys that L1 has not.
     pub(crate) async fn get_far(&self, keys: &[&K], options: &Options) -> Vec<Option<Answer<V>>> {
-        let (operation, now) = (self.near.operation(), self.now());
+        let start = self.near.start(self.now());
         let begins: Vec<_> = keys
             .iter()
-            .map(|key| self.near.begin(key, By::Read, operation, now))
+            .map(|key| self.near.begin(key, By::Read, start))
             .collect();
         let looks = self.look(keys, options).await;
         let places = keys.iter().zip(&begins);
@@ -156,10 +156,8 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         let Ok(runtime) = Handle::try_current() else {
             return keys.iter().map(|_| Err(no_runtime())).collect();
         };
-        let (operation, now, look) = (self.near.operation(), self.now(), options.l1.reads());
-        let seats = keys
-            .iter()
-            .map(|key| self.near.join(key, operation, now, look));
+        let (start, look) = (self.near.start(self.now()), options.l1.reads());
+        let seats = keys.iter().map(|key| self.near.join(key, start, look));
         let (places, leads) = sit_down(seats);
         self.count_places(&places);
         if !leads.is_empty() {

@@ -28,6 +28,6 @@ impl<V> Weight<V> {
             Some(weigh) => weigh(value),
             None => encoded_len(value).unwrap_or_default().max(size_of::<V>()),
         });
-        u32::try_from(OVERHEAD + size_of_val(key) + value).unwrap_or(u32::MAX)
+        u32::try_from(value.saturating_add(OVERHEAD + size_of_val(key))).unwrap_or(u32::MAX)
     }
 }

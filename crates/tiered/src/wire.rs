@@ -2,10 +2,11 @@
 
 use std::cell::Cell;
 use std::fmt::{Display, Write as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tiered_core::{Clock, Codec, Entry, Error, ErrorKind, Record, Result, Stamp, Tick};
+use tiered_core::{BoxError, Clock, Codec, Entry, Error, ErrorKind, Record, Result, Stamp, Tick};
 
 use crate::compress::{self, Compression, Method};
 use crate::frame::{self, HEAD, Head};
@@ -117,7 +118,10 @@ impl<V: 'static> Wire<V> {
 
     /// How long the value is when encoded; `None` if it cannot be.
     pub(crate) fn measure(&self, value: &V) -> Option<usize> {
-        with_scratch(|raw| self.codec.encode(value, raw).ok().map(|()| raw.len()))
+        with_scratch(|raw| {
+            let encoded = contained(|| self.codec.encode(value, raw));
+            encoded.ok().map(|()| raw.len())
+        })
     }
 
     fn head(&self, name: &str, record: &Record) -> Result<Head, Rejection> {
@@ -148,7 +152,7 @@ impl<V: 'static> Wire<V> {
 
     fn encode(&self, value: &V, raw: &mut Vec<u8>) -> Result<u8> {
         let unstorable = |message| Error::new(ErrorKind::Unstorable, message);
-        let encoded = self.codec.encode(value, raw);
+        let encoded = contained(|| self.codec.encode(value, raw));
         encoded.map_err(|error| unstorable("the value cannot be encoded").because(error))?;
         if raw.len() > self.max_value_bytes {
             return Err(unstorable("the value is too large for L2"));
@@ -156,17 +160,18 @@ impl<V: 'static> Wire<V> {
         Ok(self.codec.id())
     }
 
-    /// Room for the head, then the payload as it is stored.
+    /// Room for the head, then the payload as it is stored: compressed only if that makes it shorter.
     fn compress(&self, raw: &[u8]) -> (Vec<u8>, Method) {
         let mut bytes = Vec::with_capacity(HEAD + raw.len());
         bytes.resize(HEAD, 0);
         if raw.len() >= self.compress_from {
             let length = u32::try_from(raw.len()).unwrap_or(u32::MAX);
             bytes.extend_from_slice(&length.to_le_bytes());
-            match self.compression.append(raw, &mut bytes) {
-                Method::None => bytes.truncate(HEAD),
-                method => return (bytes, method),
+            let method = self.compression.append(raw, &mut bytes);
+            if method != Method::None && bytes.len() < HEAD + raw.len() {
+                return (bytes, method);
             }
+            bytes.truncate(HEAD);
         }
         bytes.extend_from_slice(raw);
         (bytes, Method::None)
@@ -191,7 +196,7 @@ impl<V: 'static> Wire<V> {
         if raw.len() > self.max_value_bytes {
             return Err(Rejection::TooLarge);
         }
-        let value = self.codec.decode(raw).map_err(|_| Rejection::Decode)?;
+        let value = contained(|| self.codec.decode(raw)).map_err(|_| Rejection::Decode)?;
         Ok((value, raw.len()))
     }
 }
@@ -205,7 +210,8 @@ struct Times {
 }
 
 impl Times {
-    /// A writer whose clock runs ahead cannot make its values live longer than they were meant to.
+    /// To the millisecond. The values of a writer whose clock runs ahead seem new for as long as it does, and live here
+    /// for at most their whole life from now.
     fn of(head: &Head, clock: &Clock) -> Self {
         let age = clock.wall().since(head.created);
         let left = |life: Duration| life.saturating_sub(age);
@@ -229,6 +235,11 @@ impl Times {
             weight: 0,
         }
     }
+}
+
+/// A codec that panics is a codec that fails: one bad value must not take a whole batch with it.
+fn contained<T>(work: impl FnOnce() -> Result<T, BoxError>) -> Result<T, BoxError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err("the codec panicked".into()))
 }
 
 /// Runs `work` with an empty buffer that keeps its room from one use to the next.

@@ -41,13 +41,13 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     ) -> Vec<Written> {
         let keys: Vec<_> = items.iter().map(|(key, _)| key.clone()).collect();
         let _writing = self.near.write(&keys);
-        let (operation, now) = (self.near.operation(), self.now());
+        let start = self.near.start(self.now());
         let change = |(key, value): (K::Owned, Arc<V>)| {
             let life = self.settings.life(&options, None, false, &self.random);
             let act = |may_put| if may_put { Act::Put(()) } else { Act::Take };
             Change {
-                begin: self.near.begin(key.borrow(), By::Write, operation, now),
-                entry: self.entry(Some(value), now, life, 0),
+                begin: self.near.begin(key.borrow(), By::Write, start),
+                entry: self.entry(Some(value), start.at, life, 0),
                 life,
                 l1: act(options.l1.writes() && !life.near.is_zero()),
                 l2: act(options.l2.writes() && !life.whole.is_zero()),
@@ -238,7 +238,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     }
 }
 
-/// The life of a change whose load took `took`, in the frame's unit.
+/// How long a load took, as entries say it.
 pub(crate) fn load_millis(took: Duration) -> u32 {
     u32::try_from(took.as_millis()).unwrap_or(u32::MAX)
 }

@@ -50,7 +50,7 @@ impl Written {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// The new value.
+    /// The new value, unless something else has taken its place by now.
     Stored,
     /// Nothing: the call passes this tier by, the life is zero, or another write of the key came in between.
     Removed,

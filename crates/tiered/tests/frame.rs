@@ -2,6 +2,7 @@
 
 #![expect(
     clippy::indexing_slicing,
+    clippy::panic,
     clippy::unwrap_used,
     reason = "a test fails by panicking"
 )]
@@ -322,6 +323,58 @@ fn a_decompression_bomb_takes_no_more_than_the_limit() {
         block_on(bench.plant("k", &by_hand("k", 0b010, Tagged.id(), &payload)));
         let used = allocation_counter::measure(|| assert_eq!(block_on(bench.get("k")), None));
         assert!(used.bytes_max < 1 << 20, "{} bytes", used.bytes_max);
+    }
+}
+
+/// bincode allocates what a length prefix asks for; what it may ask for is bounded at every size of payload.
+#[cfg(feature = "bincode")]
+#[test]
+fn a_hostile_length_takes_memory_in_proportion_to_the_payload() {
+    for length in [9, 0x1_0000, 0x1_0001, 0x10_0001, 0x100_0001, 0x400_0001] {
+        for asked in [1_u64 << 33, 1 << 40, 1 << 50, u64::MAX] {
+            let mut payload = vec![0_u8; length];
+            payload[0] = 253;
+            payload[1..9].copy_from_slice(&asked.to_le_bytes());
+            let decode = || Codec::<String>::decode(&tiered::Bincode, &payload).unwrap_err();
+            let used = allocation_counter::measure(|| drop(decode()));
+            assert!(used.bytes_max < 1 << 16, "{} bytes", used.bytes_max);
+        }
+    }
+}
+
+#[test]
+fn a_codec_that_panics_is_a_codec_that_fails() {
+    let bench = Bench::new(Panicking, Compression::None);
+    let value = Package {
+        name: "panic".to_owned(),
+        ..sample()
+    };
+    let written = block_on(bench.cache.set("k", value));
+    assert!(written.ok().is_err());
+    let plain = Bench::new(Tagged, Compression::None);
+    block_on(async {
+        plain.cache.set("k", sample()).await.ok().unwrap();
+        bench.plant("k", &plain.bytes("k").await).await;
+    });
+    assert_eq!(block_on(bench.get("k")), None);
+    assert_eq!(bench.cache.stats().rejected(Rejection::Decode), 1);
+}
+
+/// As [`Tagged`], but it panics.
+#[derive(Debug)]
+struct Panicking;
+
+impl Codec<Package> for Panicking {
+    fn id(&self) -> u8 {
+        Tagged.id()
+    }
+
+    fn encode(&self, _: &Package, _: &mut Vec<u8>) -> Result<(), BoxError> {
+        panic!("as it must in this test")
+    }
+
+    fn decode(&self, _: &[u8]) -> Result<Package, BoxError> {
+        panic!("as it must in this test")
     }
 }
 

@@ -190,6 +190,21 @@ async fn a_write_that_was_begun_and_dropped_is_finished_in_both_tiers() {
     assert_eq!(tiers(&node, "1").await, NEITHER);
 }
 
+#[test]
+fn a_write_that_is_dropped_outside_its_runtime_is_finished_all_the_same() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let world = World::new();
+    let node = world.node();
+    world.spy.slow(2);
+    let mut set = Box::pin(node.set("1", "new".to_owned()));
+    assert!(!runtime.block_on(poll_times(&mut set, 1)));
+    drop(set);
+    runtime.block_on(others_turn());
+    assert_eq!(runtime.block_on(tiers(&node, "1")), both("new"));
+}
+
 #[tokio::test]
 async fn a_write_that_was_never_polled_does_nothing() {
     let world = World::new();

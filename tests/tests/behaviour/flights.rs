@@ -3,8 +3,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::future::join_all;
-use tiered::{Cache, ErrorKind, Held, Loaded, Outcome, Result, Source};
+use tiered::{Cache, ErrorKind, Held, Loaded, Options, Outcome, Result, Source};
 use tokio::sync::watch;
 
 use crate::support::gate::gate;
@@ -896,5 +897,56 @@ async fn a_loads_write_that_reaches_l2_after_a_sets_does_not_stay_there() -> Res
     let (near, far) = tiers(&node, "1").await;
     assert_ne!(far.as_deref(), Some("old"));
     assert!(near.is_none() || near == far || far.is_none());
+    Ok(())
+}
+
+/// A refresh waits for the load that runs. Once that load is detached, neither the refresh nor anybody else waits for it.
+#[tokio::test]
+async fn a_refresh_behind_a_hung_load_holds_nobody_up_after_a_removal() -> Result<()> {
+    let node = World::new().node();
+    let (mut stop, gate) = gate();
+    let (a, b) = (node.clone(), node.clone());
+    let hung = start(async move { a.get_or_load("1", found_after(gate, "hung")).await });
+    stop.reached().await;
+    let refresh = start(async move { b.refresh("1", |_| found("new")()).await });
+    until("the refresh is queued", || node.loads_in_flight() == 1).await;
+    others_turn().await;
+    node.remove("1").await;
+    let caller = promptly(node.get_or_load("1", found("new"))).await?;
+    assert_eq!((*caller).as_str(), "new");
+    assert_eq!(*promptly(refresh).await.unwrap()?, "new");
+    stop.go();
+    assert_eq!(*promptly(hung).await.unwrap()?, "hung");
+    assert_eq!(tiers(&node, "1").await, both("new"));
+    Ok(())
+}
+
+/// A value that, when dropped, uses the cache that held it.
+struct Clinging(Option<Cache<Clinging>>);
+
+impl Drop for Clinging {
+    fn drop(&mut self) {
+        if let Some(cache) = self.0.take() {
+            for key in 0..2_000 {
+                let _ = cache.remove(&key.to_string()).now_or_never();
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_value_that_is_taken_out_may_use_the_cache_as_it_is_dropped() -> Result<()> {
+    let node: Cache<Clinging> = Cache::builder("clinging").l1(Plain::new()).build()?;
+    node.set("1", Clinging(Some(node.clone()))).await;
+    let no_life = Options {
+        ttl: Some(Duration::ZERO),
+        ..DEFAULT
+    };
+    // On a thread of its own, so that a deadlock fails the test instead of hanging it.
+    let set = tokio::task::spawn_blocking(move || {
+        let set = async move { node.with(no_life).set("1", Clinging(None)).await };
+        set.now_or_never().is_some()
+    });
+    assert!(promptly(set).await.unwrap());
     Ok(())
 }

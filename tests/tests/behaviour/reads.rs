@@ -307,7 +307,7 @@ async fn keys_may_have_a_type_of_their_own() -> Result<()> {
     assert_eq!(*b.get(&UserId(7)).await.unwrap(), "Ada");
     assert!(world.bytes("user-7").await.is_some());
     assert!(b.get(&UserId(8)).await.is_none());
-    let many = b.get_many_or_load([UserId(7), UserId(8)], |ids: Vec<UserId>| async move {
+    let many = b.get_many_or_load(&[UserId(7), UserId(8)], |ids: Vec<UserId>| async move {
         assert_eq!(ids, [UserId(8)]);
         Ok::<_, Infallible>([(UserId(8), "Grace".to_owned())])
     });

@@ -9,7 +9,10 @@ use tiered_core::{BoxError, Codec};
 /// The codec [bincode 2](https://docs.rs/bincode/2), through serde: compact and fast. The id is 1.
 ///
 /// Its bytes do not describe themselves: whoever changes a type in a way that the bytes do not show must raise
-/// [`Settings::schema`](crate::Settings::schema).
+/// [`Settings::schema`](crate::Settings::schema). Values of more than 64 MiB are not read.
+///
+/// Not for types that contain themselves, nor for sequences of nothing such as `Vec<()>`: damaged or hostile bytes can
+/// nest the ones without end, and make the others as long as they like. The codecs JSON and `MessagePack` bound both.
 ///
 /// ```
 /// use tiered::{Bincode, Codec};
@@ -33,12 +36,14 @@ impl<V: Serialize + DeserializeOwned> Codec<V> for Bincode {
     }
 
     /// bincode allocates what a length prefix asks for before it looks how much there is. Its limit is a constant, and
-    /// counts an integer at its full width; these are the nearest above sixteen times the bytes at hand.
+    /// counts an integer at its full width, so it has to be sixteen times the bytes at hand, and here is up to 256 times.
     fn decode(&self, bytes: &[u8]) -> Result<V, BoxError> {
         match bytes.len() {
             0..=0x1_0000 => decode(bytes, standard().with_limit::<0x10_0000>()),
-            0x1_0001..=0x40_0000 => decode(bytes, standard().with_limit::<0x400_0000>()),
-            _ => decode(bytes, standard().with_limit::<{ usize::MAX >> 8 }>()),
+            0x1_0001..=0x10_0000 => decode(bytes, standard().with_limit::<0x100_0000>()),
+            0x10_0001..=0x100_0000 => decode(bytes, standard().with_limit::<0x1000_0000>()),
+            0x100_0001..=0x400_0000 => decode(bytes, standard().with_limit::<0x4000_0000>()),
+            _ => Err("more than 64 MiB".into()),
         }
     }
 }

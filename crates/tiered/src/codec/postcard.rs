@@ -8,6 +8,9 @@ use tiered_core::{BoxError, Codec};
 /// Its bytes do not describe themselves: whoever changes a type in a way that the bytes do not show must raise
 /// [`Settings::schema`](crate::Settings::schema).
 ///
+/// Not for types that contain themselves, nor for sequences of nothing such as `Vec<()>`: damaged or hostile bytes can
+/// nest the ones without end, and make the others as long as they like. The codecs JSON and `MessagePack` bound both.
+///
 /// ```
 /// use tiered::{Codec, Postcard};
 ///
