@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use futures_util::FutureExt;
 use tiered::{Cache, Moka};
 use tiered_benches::Package;
 
@@ -31,47 +32,48 @@ fn l1_hit(criterion: &mut Criterion) {
 
     let mut group = criterion.benchmark_group("l1_hit");
     for threads in [1, 2] {
-        let id = |name| BenchmarkId::new(name, threads);
-        group.bench_function(id("moka"), |bencher| {
-            bencher.iter_custom(|hits| {
-                on_threads(threads, hits, &keys, |key| drop(black_box(moka.get(key))))
+        let mut bench = |name, hits: &(dyn Fn(u64) + Sync)| {
+            group.bench_function(BenchmarkId::new(name, threads), |bencher| {
+                bencher.iter_custom(|number| on_threads(threads, || hits(number)));
+            });
+        };
+        bench("moka", &|hits| {
+            for key in keys.iter().cycle().take(count(hits)) {
+                black_box(moka.get(key.as_str()));
+            }
+        });
+        bench("tiered", &|hits| {
+            block_on(async {
+                for key in keys.iter().cycle().take(count(hits)) {
+                    black_box(cache.get(key).await);
+                }
             });
         });
-        group.bench_function(id("tiered"), |bencher| {
-            bencher.iter_custom(|hits| {
-                on_threads(threads, hits, &keys, |key| {
-                    drop(black_box(block_on(cache.get(key))));
-                })
-            });
-        });
-        group.bench_function(id("tiered_get_or_load"), |bencher| {
-            let load = || async { Ok::<Package, std::io::Error>(Package::numbered(0)) };
-            bencher.iter_custom(|hits| {
-                on_threads(threads, hits, &keys, |key| {
-                    drop(black_box(block_on(cache.get_or_load(key, load))));
-                })
+        bench("tiered_get_or_load", &|hits| {
+            block_on(async {
+                let load = || async { Err::<Package, _>("it is there") };
+                for key in keys.iter().cycle().take(count(hits)) {
+                    black_box(cache.get_or_load(key, load).await.expect("it is there"));
+                }
             });
         });
     }
     group.finish();
 }
 
-/// How long each of the threads takes for so many hits.
+/// How long each of the threads takes for its work.
 #[expect(
     clippy::disallowed_methods,
     reason = "a bench measures with the full clock"
 )]
-fn on_threads(threads: usize, hits: u64, keys: &[String], hit: impl Fn(&str) + Sync) -> Duration {
-    let hit = &hit;
-    let work = move || {
+fn on_threads(threads: usize, work: impl Fn() + Sync) -> Duration {
+    let measured = || {
         let begin = Instant::now();
-        for (key, _) in keys.iter().cycle().zip(0..hits) {
-            hit(key);
-        }
+        work();
         begin.elapsed()
     };
     thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(measured)).collect();
         let times = workers
             .into_iter()
             .map(|worker| worker.join().expect("no hit panics"));
@@ -79,9 +81,13 @@ fn on_threads(threads: usize, hits: u64, keys: &[String], hit: impl Fn(&str) + S
     })
 }
 
-/// A hit never waits: one poll is all it takes.
-fn block_on<T>(hit: impl Future<Output = T>) -> T {
-    futures_util::FutureExt::now_or_never(hit).expect("a hit does not wait")
+/// Hits never wait: one poll is all it takes.
+fn block_on<T>(hits: impl Future<Output = T>) -> T {
+    hits.now_or_never().expect("a hit does not wait")
+}
+
+fn count(number: u64) -> usize {
+    usize::try_from(number).expect("it is a count of hits")
 }
 
 criterion_group! {

@@ -81,3 +81,8 @@ pub(crate) fn fill<T>(known: &mut [Option<T>], found: impl IntoIterator<Item = O
         *place = found;
     }
 }
+
+/// The result of a batch of one key.
+pub(crate) fn only<T>(mut results: Vec<T>) -> T {
+    results.pop().expect("one key has one result")
+}

@@ -122,7 +122,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Builder<V, K> {
             wire: Wire::new(&namespace, codec, &settings),
         });
         Ok(Cache::new(Shared {
-            near: Arc::new(Near::new(self.l1)),
+            near: Near::new(self.l1),
             far,
             weight: Weight {
                 is_wanted: is_weighed,

@@ -75,7 +75,8 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
         if let Some(entry) = self.shared.hit(key) {
             return entry.value;
         }
-        self.with(Options::default()).get_far(key).await?.value
+        let answer = self.shared.get_far_boxed(key, Options::default()).await;
+        answer?.value
     }
 
     /// The value under `key`, from L1, or else from L2, or else from `load`, which is run once however many ask.
@@ -93,12 +94,11 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
         Fut: Future<Output = R> + Send + 'static,
         R: LoadResult<V>,
     {
-        R::output(
-            self.with(Options::default())
-                .get_or_load(key, load)
-                .await?
-                .value,
-        )
+        if let Some(entry) = self.shared.hit(key) {
+            return R::output(entry.value);
+        }
+        let call = self.with(Options::default());
+        R::output(call.load(key, load).await?.value)
     }
 
     /// The values under many keys, one answer for each key in their order: from L1, and the rest from L2 in one round

@@ -2,10 +2,11 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use tiered_core::{BoxError, Key, Result};
 
 use crate::answer::Answer;
-use crate::batch::{Batch, fill, gaps};
+use crate::batch::{Batch, fill, gaps, only};
 use crate::finish::Finish;
 use crate::load::{Asked, LoadFn};
 use crate::loader::{Held, LoadResult, Loaded, Loads};
@@ -51,16 +52,7 @@ impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
         if let Some(answer) = self.shared.get_near(key, &self.options) {
             return Some(answer);
         }
-        self.get_far(key).await
-    }
-
-    /// What L2 has, for a key that L1 has not.
-    pub(crate) async fn get_far(&self, key: &K) -> Option<Answer<V>> {
-        self.shared
-            .get_far(&[key], &self.options)
-            .await
-            .pop()
-            .flatten()
+        self.shared.get_far_boxed(key, self.options).await
     }
 
     /// [`Cache::get_or_load`](crate::Cache::get_or_load), in full.
@@ -77,14 +69,24 @@ impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
         if let Some(answer) = self.shared.get_near(key, &self.options) {
             return Ok(answer);
         }
+        self.load(key, load).await
+    }
+
+    /// What a flight brings, for a key that L1 has not.
+    pub(crate) fn load<F, Fut, R>(self, key: &'a K, load: F) -> BoxFuture<'a, Result<Answer<V>>>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = R> + Send + 'static,
+        R: LoadResult<V>,
+    {
         let load: LoadFn<V, K> =
             Box::new(move |_| Box::pin(async move { load().await.into_loaded().map(Loads::One) }));
-        only(self.shared.get_or_load(&[key], &self.options, load).await)
+        self.shared.get_or_load_boxed(key, self.options, load)
     }
 
     /// [`Cache::get_many`](crate::Cache::get_many), in full.
     pub fn get_many<'k, Q: Borrow<K> + ?Sized + 'k>(
-        &self,
+        self,
         keys: impl IntoIterator<Item = &'k Q>,
     ) -> impl Future<Output = Vec<Option<Answer<V>>>> + Send {
         let batch = Batch::new(keys);
@@ -123,7 +125,7 @@ impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
 
     /// [`Cache::contains_many`](crate::Cache::contains_many), in the tiers that this call may read.
     pub fn contains_many<'k, Q: Borrow<K> + ?Sized + 'k>(
-        &self,
+        self,
         keys: impl IntoIterator<Item = &'k Q>,
     ) -> impl Future<Output = Vec<bool>> + Send {
         let batch = Batch::new(keys);
@@ -296,8 +298,4 @@ where
 fn once<T>(load: T) -> impl FnMut() -> T {
     let mut load = Some(load);
     move || load.take().expect("one key has one flight")
-}
-
-fn only<T>(mut results: Vec<T>) -> T {
-    results.pop().expect("one key has one result")
 }

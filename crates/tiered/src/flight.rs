@@ -9,7 +9,8 @@ use tiered_core::{Entry, Error, ErrorKind, Key, Result};
 use tokio::sync::{oneshot, watch};
 
 use crate::answer::Source;
-use crate::near::{Begin, Near};
+use crate::near::Begin;
+use crate::shared::Shared;
 
 /// What a flight brought: an entry, and from where.
 #[derive(Debug)]
@@ -71,7 +72,7 @@ pub(crate) struct Lead<V, K: Key + ?Sized> {
     pub(crate) begin: Begin,
     /// What a queued flight waits for.
     go: Option<oneshot::Receiver<()>>,
-    near: Arc<Near<V, K>>,
+    shared: Arc<Shared<V, K>>,
     outcome: Option<Result<Landed<V>>>,
     waiting: watch::Sender<Option<Result<Landed<V>>>>,
 }
@@ -98,7 +99,9 @@ impl<V, K: Key + ?Sized> Lead<V, K> {
 impl<V, K: Key + ?Sized> Drop for Lead<V, K> {
     /// The key is free before anybody hears of the outcome: who has seen a load fail and asks again, loads again.
     fn drop(&mut self) {
-        self.near.leave(self.key.borrow(), self.begin.operation);
+        self.shared
+            .near
+            .leave(self.key.borrow(), self.begin.operation);
         let panicked = || panicking().then(|| Err(panic_outside_the_loader()));
         if let Some(outcome) = self.outcome.take().or_else(panicked) {
             self.waiting.send_replace(Some(outcome));
@@ -152,7 +155,7 @@ impl<V, K: Key + ?Sized> Flights<V, K> {
     /// A new flight: it runs, or waits for the one that does.
     pub(crate) fn board(
         &mut self,
-        near: &Arc<Near<V, K>>,
+        shared: &Arc<Shared<V, K>>,
         key: &K,
         begin: Begin,
     ) -> (Lead<V, K>, Landing<V>) {
@@ -173,7 +176,7 @@ impl<V, K: Key + ?Sized> Flights<V, K> {
             key: key.to_owned(),
             begin,
             go: may_go,
-            near: Arc::clone(near),
+            shared: Arc::clone(shared),
             outcome: None,
             waiting: outcome,
         };

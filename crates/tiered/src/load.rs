@@ -128,7 +128,9 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             return keys.iter().map(|_| Err(no_runtime())).collect();
         };
         let start = self.near.start(self.now());
-        let seats = keys.iter().map(|key| self.near.join_later(key, start));
+        let seats = keys
+            .iter()
+            .map(|key| self.near.join_later(self, key, start));
         let (places, leads) = sit_down(seats);
         let (queued, free): (Vec<_>, Vec<_>) = leads.into_iter().partition(Lead::is_queued);
         let flights = queued

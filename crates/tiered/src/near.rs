@@ -20,6 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tiered_core::{Entry, Key, L1, Tick, Usage};
 
 use crate::flight::{Flights, Seat};
+use crate::shared::Shared;
 
 /// How many generations: two operations on different keys disturb each other about once in so many cases.
 const STRIPES: usize = 8192;
@@ -87,12 +88,13 @@ impl<V: 'static, K: Key + ?Sized> Near<V, K> {
     /// The copy under `key`, if it is fresh at `now`.
     #[inline]
     pub(crate) fn hit(&self, key: &K, now: Tick) -> Option<Entry<V>> {
-        let entry = self.l1.as_ref()?.get(key)?;
-        if entry.is_fresh(now) {
-            return Some(entry);
+        let found = self.l1.as_ref()?.get(key);
+        // Passed on as it came: taking it apart would copy it.
+        match &found {
+            Some(entry) if entry.is_fresh(now) => found,
+            Some(_) => self.bury(key, now),
+            None => None,
         }
-        self.bury(key, now);
-        None
     }
 
     /// The copy under `key`, whatever its age.
@@ -165,7 +167,13 @@ impl<V: 'static, K: Key + ?Sized> Near<V, K> {
 
     /// A seat in the flight of `key`: the one there is, or a new one to lead. With `look`, a copy that came into L1
     /// since the caller looked is as good as a seat: the flight that brought it has just landed.
-    pub(crate) fn join(self: &Arc<Self>, key: &K, from: Start, look: bool) -> Seat<V, K> {
+    pub(crate) fn join(
+        &self,
+        shared: &Arc<Shared<V, K>>,
+        key: &K,
+        from: Start,
+        look: bool,
+    ) -> Seat<V, K> {
         let mut flights = self.lock(self.stripe(key));
         if let Some(landing) = flights.find(key) {
             return Seat::Wait(landing);
@@ -174,18 +182,23 @@ impl<V: 'static, K: Key + ?Sized> Near<V, K> {
         if let Some(entry) = copy.filter(|entry| entry.is_fresh(from.at)) {
             return Seat::Ready(entry);
         }
-        let (lead, landing) = flights.board(self, key, self.begin(key, By::Look, from));
+        let (lead, landing) = flights.board(shared, key, self.begin(key, By::Look, from));
         Seat::Lead(lead, landing)
     }
 
     /// A seat in a flight that begins its load later than now: one that is queued behind a running one, or a new one
     /// to lead.
-    pub(crate) fn join_later(self: &Arc<Self>, key: &K, from: Start) -> Seat<V, K> {
+    pub(crate) fn join_later(
+        &self,
+        shared: &Arc<Shared<V, K>>,
+        key: &K,
+        from: Start,
+    ) -> Seat<V, K> {
         let mut flights = self.lock(self.stripe(key));
         if let Some(landing) = flights.find_queued(key) {
             return Seat::Wait(landing);
         }
-        let (lead, landing) = flights.board(self, key, self.begin(key, By::Load, from));
+        let (lead, landing) = flights.board(shared, key, self.begin(key, By::Load, from));
         Seat::Lead(lead, landing)
     }
 
@@ -197,9 +210,9 @@ impl<V: 'static, K: Key + ?Sized> Near<V, K> {
         self.l1.is_some()
     }
 
-    /// Gives back the room of a copy that can never be used again.
+    /// Gives back the room of a copy that can never be used again. Answers with nothing, for that is what was found.
     #[cold]
-    fn bury(&self, key: &K, now: Tick) {
+    fn bury(&self, key: &K, now: Tick) -> Option<Entry<V>> {
         let flights = self.lock(self.stripe(key));
         let is_dead = self.held(key).is_some_and(|entry| entry.is_dead(now));
         let dead = if is_dead {
@@ -209,6 +222,7 @@ impl<V: 'static, K: Key + ?Sized> Near<V, K> {
         };
         drop(flights);
         drop(dead);
+        None
     }
 
     fn operation(&self) -> u64 {

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use tiered_core::{Entry, Error, ErrorKind, Key, Record, Result};
 use tokio::runtime::Handle;
 
 use crate::answer::{Answer, Source};
-use crate::batch::{fill, gaps};
+use crate::batch::{fill, gaps, only};
 use crate::far::{Far, borrowed};
 use crate::flight::{Landed, Landing, Lead, Seat};
 use crate::load::LoadFn;
@@ -59,6 +60,27 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         let entry = self.near.hit(key, now)?;
         self.counters.add_hit(Source::L1, &entry);
         Some(Answer::new(entry, Source::L1, now))
+    }
+
+    /// [`get_far`](Self::get_far) of one key. Boxed, so that a hit in L1 has no large future to move about.
+    #[cold]
+    pub(crate) fn get_far_boxed<'a>(
+        &'a self,
+        key: &'a K,
+        options: Options,
+    ) -> BoxFuture<'a, Option<Answer<V>>> {
+        Box::pin(async move { self.get_far(&[key], &options).await.pop().flatten() })
+    }
+
+    /// [`get_or_load`](Self::get_or_load) of one key, boxed for the same reason.
+    #[cold]
+    pub(crate) fn get_or_load_boxed<'a>(
+        self: &'a Arc<Self>,
+        key: &'a K,
+        options: Options,
+        load: LoadFn<V, K>,
+    ) -> BoxFuture<'a, Result<Answer<V>>> {
+        Box::pin(async move { only(self.get_or_load(&[key], &options, load).await) })
     }
 
     /// What L2 has that may be used, for keys that L1 has not.
@@ -157,7 +179,9 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             return keys.iter().map(|_| Err(no_runtime())).collect();
         };
         let (start, look) = (self.near.start(self.now()), options.l1.reads());
-        let seats = keys.iter().map(|key| self.near.join(key, start, look));
+        let seats = keys
+            .iter()
+            .map(|key| self.near.join(self, key, start, look));
         let (places, leads) = sit_down(seats);
         self.count_places(&places);
         if !leads.is_empty() {

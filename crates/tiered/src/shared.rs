@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use tiered_core::{Clock, Key, Random, Tick};
 
 use crate::far::Far;
@@ -12,7 +10,7 @@ use crate::weight::Weight;
 pub(crate) struct Shared<V, K: Key + ?Sized> {
     pub(crate) namespace: String,
     pub(crate) settings: Settings,
-    pub(crate) near: Arc<Near<V, K>>,
+    pub(crate) near: Near<V, K>,
     pub(crate) far: Option<Far<V>>,
     pub(crate) weight: Weight<V>,
     pub(crate) clock: Clock,

@@ -87,9 +87,11 @@ pub(crate) enum Count {
 }
 
 const COUNTS: usize = Count::Rejected as usize + Rejection::ALL.len();
-const SHARDS: usize = 16;
+/// The first threads of the process have a shard each; the last one is for all others.
+const SHARDS: usize = 32;
 
-/// Counters in so many copies that threads rarely write to the same memory.
+/// Counters in so many copies that threads rarely write to the same memory. A thread that has a shard to itself adds
+/// without an atomic operation on the bus, which would cost a hit in L1 some 5 ns of its 130.
 pub(crate) struct Counters([Shard; SHARDS]);
 
 #[repr(align(128))]
@@ -154,7 +156,15 @@ impl Counters {
         reason = "a shard's number is below `SHARDS`, a counter's below `COUNTS`"
     )]
     fn at(&self, counter: usize, number: u64) {
-        self.0[shard()].0[counter].fetch_add(number, Ordering::Relaxed);
+        let shard = shard();
+        let counter = &self.0[shard].0[counter];
+        if shard == SHARDS - 1 {
+            counter.fetch_add(number, Ordering::Relaxed);
+        } else {
+            // Nobody else writes it.
+            let before = counter.load(Ordering::Relaxed);
+            counter.store(before.wrapping_add(number), Ordering::Relaxed);
+        }
     }
 
     #[expect(
@@ -169,7 +179,7 @@ impl Counters {
     }
 }
 
-/// The shard of this thread: threads take turns as they first come.
+/// The shard of this thread.
 #[inline]
 fn shard() -> usize {
     thread_local! {
@@ -187,5 +197,7 @@ fn shard() -> usize {
 #[cold]
 fn next_shard() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
-    NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS
+    let next = |next: usize| (next < SHARDS - 1).then_some(next + 1);
+    let taken = NEXT.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
+    taken.unwrap_or(SHARDS - 1)
 }
