@@ -1,6 +1,8 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use fred::clients::{Client, WithOptions};
 use fred::error::Error as Cause;
 use fred::interfaces::KeysInterface;
 use fred::types::Expiration;
@@ -8,7 +10,7 @@ use futures_util::future::{join, join_all};
 use tiered_core::{Record, Result, Write};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::connection::{Connection, Turn};
+use crate::connection::Connection;
 use crate::error;
 
 /// What the clones of a handle share: the connections, and the commands that go over them.
@@ -20,18 +22,21 @@ pub(crate) struct Shared {
 impl Shared {
     /// Which connection all commands of the key use.
     fn place(&self, key: &str) -> usize {
+        if self.connections.len() == 1 {
+            return 0;
+        }
         let places = self.connections.len() as u64;
         usize::try_from(xxh3_64(key.as_bytes()) % places).unwrap_or(0)
     }
 
-    fn turn(&self, place: usize) -> Result<Turn<'_>> {
+    fn turn(&self, place: usize) -> Result<Arc<WithOptions<Client>>> {
         let connection = self.connections.get(place);
         connection.ok_or_else(error::not_connected)?.turn()
     }
 
     pub(crate) async fn get(&self, key: &str) -> Result<Option<Record>> {
-        let turn = self.turn(self.place(key))?;
-        let value = or_foreign(turn.client.get::<Option<Bytes>, _>(key).await)?;
+        let client = self.turn(self.place(key))?;
+        let value = or_foreign(client.get::<Option<Bytes>, _>(key).await)?;
         Ok(value.map(Record::new))
     }
 
@@ -60,8 +65,8 @@ impl Shared {
         }
         let count = keys.len();
         let values = async {
-            let turn = self.turn(place)?;
-            let values = turn.client.mget::<Vec<Option<Bytes>>, _>(keys).await;
+            let client = self.turn(place)?;
+            let values = client.mget::<Vec<Option<Bytes>>, _>(keys).await;
             values.map_err(|cause| error::of_command(&cause))
         };
         match values.await {
@@ -75,8 +80,8 @@ impl Shared {
     }
 
     pub(crate) async fn head(&self, key: &str) -> Result<Option<Record>> {
-        let turn = self.turn(self.place(key))?;
-        match turn.client.getrange::<Bytes, _>(key, 0, LAST_OF_HEAD).await {
+        let client = self.turn(self.place(key))?;
+        match client.getrange::<Bytes, _>(key, 0, LAST_OF_HEAD).await {
             // What is missing reads as empty.
             Ok(head) if head.is_empty() => Ok(None),
             Ok(head) => Ok(Some(Record::new(head))),
@@ -89,16 +94,16 @@ impl Shared {
         if bytes.len() > LARGEST {
             return Err(error::too_large());
         }
-        let turn = self.turn(self.place(write.key))?;
+        let client = self.turn(self.place(write.key))?;
         let life = Expiration::PX(millis(write.life));
-        let written = turn.client.set(write.key, bytes, Some(life), None, false);
+        let written = client.set(write.key, bytes, Some(life), None, false);
         written.await.map_err(|cause| error::of_command(&cause))
     }
 
     pub(crate) async fn remove(&self, key: &str) -> Result<Option<Record>> {
-        let turn = self.turn(self.place(key))?;
-        let head = turn.client.getrange::<Bytes, _>(key, 0, LAST_OF_HEAD);
-        let removed = turn.client.unlink::<u64, _>(key);
+        let client = self.turn(self.place(key))?;
+        let head = client.getrange::<Bytes, _>(key, 0, LAST_OF_HEAD);
+        let removed = client.unlink::<u64, _>(key);
         match join(head, removed).await {
             (_, Err(cause)) => Err(error::of_command(&cause)),
             (_, Ok(0)) => Ok(None),

@@ -9,10 +9,10 @@
 //!
 //! So the buffer is bounded here, silence is noticed here, and a lost connection gets a fresh client.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use fred::clients::{Client, WithOptions};
 use tiered_core::Result;
 use tokio::sync::watch;
@@ -40,68 +40,42 @@ impl Connection {
             keeper,
             max_waiting: setup.options.max_waiting_commands,
         };
-        line.set(Some(&call.client));
+        put(&line, Some(&call.client));
         tokio::spawn(Keeper { setup, line, call }.run(stop));
         Ok(connection)
     }
 
-    /// A place in the queue of commands.
+    /// The client for one command, to be held until its answer is there: who holds it is who waits.
     ///
     /// # Errors
     /// The connection is down, or too many commands wait already.
-    pub(crate) fn turn(&self) -> Result<Turn<'_>> {
-        let waiting = &self.line.waiting;
-        let client = self.line.client().ok_or_else(error::not_connected)?;
-        // Made first: its drop takes back what is counted here.
-        let turn = Turn { client, waiting };
-        if waiting.fetch_add(1, Ordering::Relaxed) < self.max_waiting {
-            Ok(turn)
-        } else {
-            Err(error::too_many_waiting())
+    pub(crate) fn turn(&self) -> Result<Arc<WithOptions<Client>>> {
+        let client = self.line.load_full().ok_or_else(error::not_connected)?;
+        // One is held by the line, and one by this command.
+        if Arc::strong_count(&client) > self.max_waiting + 1 {
+            return Err(error::too_many_waiting());
         }
+        Ok(client)
     }
 
     pub(crate) fn is_up(&self) -> bool {
-        self.line.client().is_some()
+        self.line.load().is_some()
     }
 
     /// Refuses new commands, gives those under way a moment, and waits until the socket is closed.
     pub(crate) async fn close(&self) {
-        self.line.set(None);
+        put(&self.line, None);
         let _ = self.keeper.send(());
         self.keeper.closed().await;
     }
 }
 
-/// The client of a connection for one command; counted as waiting until it is dropped.
-pub(crate) struct Turn<'a> {
-    pub(crate) client: Arc<WithOptions<Client>>,
-    waiting: &'a AtomicUsize,
-}
+/// What commands go through: the present client, if there is one. Read by every command from every thread, so not
+/// behind a lock; and its count of references, which they must move anyway, is the number of those that wait.
+type Line = ArcSwapOption<WithOptions<Client>>;
 
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// What commands go through: the present client, if there is one.
-#[derive(Default)]
-struct Line {
-    client: RwLock<Option<Arc<WithOptions<Client>>>>,
-    waiting: AtomicUsize,
-}
-
-impl Line {
-    fn client(&self) -> Option<Arc<WithOptions<Client>>> {
-        let client = self.client.read();
-        client.unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn set(&self, client: Option<&WithOptions<Client>>) {
-        let mut place = self.client.write().unwrap_or_else(PoisonError::into_inner);
-        *place = client.cloned().map(Arc::new);
-    }
+fn put(line: &Line, client: Option<&WithOptions<Client>>) {
+    line.store(client.cloned().map(Arc::new));
 }
 
 /// The task that keeps a connection up.
@@ -118,17 +92,17 @@ impl Keeper {
             _ = stop.changed() => {}
             () = self.keep_up() => {}
         }
-        self.line.set(None);
+        put(&self.line, None);
         self.call.end(self.setup.silence()).await;
     }
 
     async fn keep_up(&mut self) {
         loop {
             self.call.lost(self.setup.silence()).await;
-            self.line.set(None);
+            put(&self.line, None);
             self.call.abort();
             self.call = self.reconnected().await;
-            self.line.set(Some(&self.call.client));
+            put(&self.line, Some(&self.call.client));
         }
     }
 

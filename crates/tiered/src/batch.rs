@@ -6,63 +6,81 @@ use std::collections::HashMap;
 use tiered_core::Key;
 
 /// The different keys of a batch, and where in it each occurs.
-pub(crate) struct Batch<K: Key + ?Sized> {
-    keys: Vec<K::Owned>,
-    places: Vec<usize>,
+pub(crate) struct Batch<'k, K: Key + ?Sized> {
+    keys: Vec<&'k K>,
+    places: Places,
 }
 
-impl<K: Key + ?Sized> Batch<K> {
-    pub(crate) fn new<'k, Q: Borrow<K> + ?Sized + 'k>(
-        keys: impl IntoIterator<Item = &'k Q>,
-    ) -> Self {
-        let mut seen: HashMap<K::Owned, usize> = HashMap::new();
-        let mut batch = Self {
-            keys: Vec::new(),
-            places: Vec::new(),
-        };
-        for key in keys {
-            let key = key.borrow();
-            let place = seen.get(key).copied().unwrap_or_else(|| {
-                batch.keys.push(key.to_owned());
-                seen.insert(key.to_owned(), batch.keys.len() - 1);
-                batch.keys.len() - 1
-            });
-            batch.places.push(place);
+/// For each place in a batch, the number of the key that is there.
+pub(crate) struct Places(Vec<usize>);
+
+impl<'k, K: Key + ?Sized> Batch<'k, K> {
+    pub(crate) fn new<Q: Borrow<K> + ?Sized + 'k>(given: impl IntoIterator<Item = &'k Q>) -> Self {
+        let mut seen: HashMap<&K, usize> = HashMap::new();
+        let (mut keys, mut places) = (Vec::new(), Vec::new());
+        for key in given {
+            let key: &K = key.borrow();
+            let place = *seen.entry(key).or_insert(keys.len());
+            if place == keys.len() {
+                keys.push(key);
+            }
+            places.push(place);
         }
-        batch
+        let places = Places(places);
+        Self { keys, places }
     }
 
     /// The keys, each once, in the order of their first occurrence.
-    pub(crate) fn keys(&self) -> Vec<&K> {
-        self.keys.iter().map(Borrow::borrow).collect()
+    pub(crate) fn keys(&self) -> &[&'k K] {
+        &self.keys
     }
 
-    /// The keys themselves.
-    pub(crate) fn into_keys(self) -> Vec<K::Owned> {
-        self.keys
+    /// The keys, to keep.
+    pub(crate) fn to_owned_keys(&self) -> Vec<K::Owned> {
+        self.keys.iter().map(|key| (*key).to_owned()).collect()
     }
 
     /// One result for each place in the batch, from one for each key.
     pub(crate) fn spread<T: Clone>(&self, results: Vec<T>) -> Vec<T> {
-        if results.len() == self.places.len() {
-            return results;
-        }
-        self.places
-            .iter()
-            .filter_map(|place| results.get(*place).cloned())
-            .collect()
+        self.places.spread(results)
     }
 
-    /// The item that was given last for each key.
-    pub(crate) fn last<T>(&self, items: Vec<T>) -> Vec<T> {
+    /// Each key with the value that was given last for it, and the places.
+    pub(crate) fn with_last<T>(
+        self,
+        values: impl Iterator<Item = T>,
+    ) -> (Vec<(K::Owned, T)>, Places) {
         let mut last: Vec<Option<T>> = self.keys.iter().map(|_| None).collect();
-        for (place, item) in self.places.iter().zip(items) {
+        for (place, value) in self.places.0.iter().zip(values) {
             if let Some(slot) = last.get_mut(*place) {
-                *slot = Some(item);
+                *slot = Some(value);
             }
         }
-        last.into_iter().flatten().collect()
+        let items = self
+            .to_owned_keys()
+            .into_iter()
+            .zip(last.into_iter().flatten());
+        (items.collect(), self.places)
     }
+}
+
+impl Places {
+    /// One result for each place in the batch, from one for each key.
+    pub(crate) fn spread<T: Clone>(&self, results: Vec<T>) -> Vec<T> {
+        if results.len() == self.0.len() {
+            return results;
+        }
+        let result = |place: &usize| results.get(*place).cloned();
+        self.0.iter().filter_map(result).collect()
+    }
+}
+
+/// The different keys of what is to be set, each with the value given last, and where in the batch each occurs.
+pub(crate) fn last_of_each<K: Key + ?Sized, Q: Borrow<K>, V, A: Into<V>>(
+    items: impl IntoIterator<Item = (Q, A)>,
+) -> (Vec<(K::Owned, V)>, Places) {
+    let (keys, values): (Vec<_>, Vec<_>) = items.into_iter().unzip();
+    Batch::new(&keys).with_last(values.into_iter().map(Into::into))
 }
 
 /// The keys about which nothing is known yet.

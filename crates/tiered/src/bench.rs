@@ -6,7 +6,7 @@ use std::time::Duration;
 use tiered_core::{Clock, Codec, Entry, Record, Version};
 
 use crate::settings::Settings;
-use crate::wire::Wire;
+use crate::wire::{Now, Wire};
 
 /// What stands between a value and its record.
 #[expect(missing_debug_implementations, reason = "it is seen by benches only")]
@@ -42,7 +42,7 @@ impl<V: 'static> Frames<V> {
 
     pub fn decode(&self, name: &str, record: &Record) -> Option<Arc<V>> {
         self.wire
-            .unpack(name, record, &self.clock)
+            .unpack(name, record, Now::of(&self.clock))
             .ok()?
             .entry
             .value

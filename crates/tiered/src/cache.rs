@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tiered_core::{BoxError, Key, Result};
 
 use crate::answer::Answer;
-use crate::batch::Batch;
+use crate::batch::{Batch, last_of_each};
 use crate::builder::Builder;
 use crate::call::Call;
 use crate::finish::Finish;
@@ -159,7 +159,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
         async move {
             batch.spread(
                 self.shared
-                    .contains(&batch.keys(), &Options::default())
+                    .contains(batch.keys(), &Options::default())
                     .await,
             )
         }
@@ -176,14 +176,10 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
         &self,
         items: impl IntoIterator<Item = (Q, A)>,
     ) -> impl Future<Output = Vec<Written>> + Send {
-        let (keys, values): (Vec<_>, Vec<_>) = items.into_iter().unzip();
-        let (batch, values) = (
-            Batch::new(&keys),
-            values.into_iter().map(Into::into).collect(),
-        );
+        let (items, places) = last_of_each(items);
         async move {
             self.with(Options::default())
-                .write_batch(&batch, values)
+                .write_batch(items, places)
                 .await
         }
     }
@@ -199,7 +195,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
         &self,
         keys: impl IntoIterator<Item = &'k Q>,
     ) -> impl Future<Output = Removed> + Send {
-        let keys = Batch::<K>::new(keys).into_keys();
+        let keys = Batch::<K>::new(keys).to_owned_keys();
         async move { Finish::new(Arc::clone(&self.shared).remove(keys)).await }
     }
 

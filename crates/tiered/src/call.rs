@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use tiered_core::{BoxError, Key, Result};
 
 use crate::answer::Answer;
-use crate::batch::{Batch, fill, gaps, only};
+use crate::batch::{Batch, Places, fill, gaps, last_of_each, only};
 use crate::finish::Finish;
 use crate::load::{Asked, LoadFn};
 use crate::loader::{Held, LoadResult, Loaded, Loads};
@@ -129,7 +129,7 @@ impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
         keys: impl IntoIterator<Item = &'k Q>,
     ) -> impl Future<Output = Vec<bool>> + Send {
         let batch = Batch::new(keys);
-        async move { batch.spread(self.shared.contains(&batch.keys(), &self.options).await) }
+        async move { batch.spread(self.shared.contains(batch.keys(), &self.options).await) }
     }
 
     /// [`Cache::set`](crate::Cache::set), with this call's lives and tiers.
@@ -143,12 +143,8 @@ impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
         self,
         items: impl IntoIterator<Item = (Q, A)>,
     ) -> impl Future<Output = Vec<Written>> + Send {
-        let (keys, values): (Vec<_>, Vec<_>) = items.into_iter().unzip();
-        let (batch, values) = (
-            Batch::new(&keys),
-            values.into_iter().map(Into::into).collect(),
-        );
-        async move { self.write_batch(&batch, values).await }
+        let (items, places) = last_of_each(items);
+        async move { self.write_batch(items, places).await }
     }
 
     /// [`Cache::refresh`](crate::Cache::refresh), in full.
@@ -190,13 +186,13 @@ impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
         async move { self.refresh_batch(&batch, load).await }
     }
 
-    pub(crate) async fn read_batch(&self, batch: &Batch<K>) -> Vec<Option<Answer<V>>> {
+    pub(crate) async fn read_batch(&self, batch: &Batch<'_, K>) -> Vec<Option<Answer<V>>> {
         let keys = batch.keys();
         let mut known: Vec<_> = keys
             .iter()
             .map(|key| self.shared.get_near(key, &self.options))
             .collect();
-        let gaps = gaps(&keys, &known);
+        let gaps = gaps(keys, &known);
         if !gaps.is_empty() {
             fill(&mut known, self.shared.get_far(&gaps, &self.options).await);
         }
@@ -205,7 +201,7 @@ impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
 
     pub(crate) async fn load_batch<F, Fut, I, A, E>(
         &self,
-        batch: &Batch<K>,
+        batch: &Batch<'_, K>,
         load: F,
     ) -> Vec<Result<Answer<V>>>
     where
@@ -218,7 +214,7 @@ impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
         let keys = batch.keys();
         let near = |key: &&K| self.shared.get_near(key, &self.options).map(Ok);
         let mut known: Vec<Option<Result<_>>> = keys.iter().map(near).collect();
-        let gaps = gaps(&keys, &known);
+        let gaps = gaps(keys, &known);
         if !gaps.is_empty() {
             let load: LoadFn<V, K> = Box::new(move |asked: Vec<Asked<V, K>>| {
                 let keys = asked.into_iter().map(|asked| asked.key).collect();
@@ -230,15 +226,18 @@ impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
         batch.spread(known.into_iter().flatten().collect())
     }
 
-    pub(crate) async fn write_batch(&self, batch: &Batch<K>, values: Vec<Arc<V>>) -> Vec<Written> {
-        let keys = batch.keys().into_iter().map(ToOwned::to_owned);
-        let items = keys.zip(batch.last(values)).collect();
-        batch.spread(Finish::new(Arc::clone(self.shared).set(items, self.options)).await)
+    pub(crate) async fn write_batch(
+        &self,
+        items: Vec<(K::Owned, Arc<V>)>,
+        places: Places,
+    ) -> Vec<Written> {
+        let set = Arc::clone(self.shared).set(items, self.options);
+        places.spread(Finish::new(set).await)
     }
 
     pub(crate) async fn refresh_batch<F, Fut, I, A, E>(
         &self,
-        batch: &Batch<K>,
+        batch: &Batch<'_, K>,
         load: F,
     ) -> Vec<Result<Answer<V>>>
     where
@@ -255,7 +254,7 @@ impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
         };
         batch.spread(
             self.shared
-                .refresh(&batch.keys(), &self.options, flight)
+                .refresh(batch.keys(), &self.options, flight)
                 .await,
         )
     }

@@ -52,9 +52,18 @@ pub(crate) struct Head {
     pub(crate) stale_for: Duration,
 }
 
+/// What a frame knows of its key.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KeyHash(u64);
+
+impl KeyHash {
+    pub(crate) fn of(key: &str) -> Self {
+        Self(xxh3_64(key.as_bytes()))
+    }
+}
+
 /// Completes the frame in `bytes`, which holds [`HEAD`] bytes to be written and then the payload.
-pub(crate) fn seal(mut bytes: Vec<u8>, head: &Head, key: &str) -> Record {
-    let key_hash = xxh3_64(key.as_bytes());
+pub(crate) fn seal(mut bytes: Vec<u8>, head: &Head, key: KeyHash) -> Record {
     let mut flags = (head.method as u8) << METHOD_SHIFT;
     if head.is_negative {
         flags |= NEGATIVE;
@@ -66,17 +75,17 @@ pub(crate) fn seal(mut bytes: Vec<u8>, head: &Head, key: &str) -> Record {
     out.put(14, &[flags, head.codec]);
     out.put(16, &head.schema.to_le_bytes());
     out.put(18, &load_millis.to_le_bytes());
-    out.put(20, &short(key_hash));
+    out.put(20, &short(key.0));
     out.put_number(24, 6, head.created.millis());
     out.put_number(30, 5, millis(head.fresh_for));
     out.put_number(35, 5, millis(head.stale_for));
-    let checksum = checksum(&bytes, key_hash);
+    let checksum = checksum(&bytes, key);
     Fields(&mut bytes).put(10, &checksum);
     Record::new(bytes)
 }
 
 /// What the frame's head says, if it is one of ours for `key`. The payload is not looked at.
-pub(crate) fn head(record: &Record, key: &str) -> Result<Head, Rejection> {
+pub(crate) fn head(record: &Record, key: KeyHash) -> Result<Head, Rejection> {
     let bytes: &[u8; HEAD] = record.bytes().first_chunk().ok_or(Rejection::Foreign)?;
     if field::<1>(bytes, 8) != [KIND_VALUE] {
         return Err(Rejection::Foreign);
@@ -84,7 +93,7 @@ pub(crate) fn head(record: &Record, key: &str) -> Result<Head, Rejection> {
     if field::<1>(bytes, 9) != [FORMAT] {
         return Err(Rejection::Format);
     }
-    if field::<4>(bytes, 20) != short(xxh3_64(key.as_bytes())) {
+    if field::<4>(bytes, 20) != short(key.0) {
         return Err(Rejection::Key);
     }
     let [flags, codec] = field(bytes, 14);
@@ -102,10 +111,10 @@ pub(crate) fn head(record: &Record, key: &str) -> Result<Head, Rejection> {
 }
 
 /// The payload, if the record is whole and was written under `key`.
-pub(crate) fn payload<'a>(record: &'a Record, key: &str) -> Result<&'a [u8], Rejection> {
+pub(crate) fn payload(record: &Record, key: KeyHash) -> Result<&[u8], Rejection> {
     let bytes = record.bytes();
     let (stored, payload) = (bytes.get(10..14), bytes.get(HEAD..));
-    if stored != Some(checksum(bytes, xxh3_64(key.as_bytes())).as_slice()) {
+    if stored != Some(checksum(bytes, key).as_slice()) {
         return Err(Rejection::Corrupt);
     }
     payload.ok_or(Rejection::Corrupt)
@@ -118,10 +127,10 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.min(LONGEST).as_millis()).unwrap_or_default()
 }
 
-fn checksum(bytes: &[u8], key_hash: u64) -> [u8; 4] {
+fn checksum(bytes: &[u8], key: KeyHash) -> [u8; 4] {
     short(xxh3_64_with_seed(
         bytes.get(CHECKED_FROM..).unwrap_or_default(),
-        key_hash,
+        key.0,
     ))
 }
 

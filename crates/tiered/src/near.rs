@@ -9,7 +9,8 @@
 //!
 //! The flights of a stripe's keys are behind the same lock, because an invalidation also detaches the running flight:
 //! a caller who comes later must not be given what was loaded before. For what a flight brings, that is also the
-//! sharper test: "has changed" is then "was detached", and a neighbour in the stripe disturbs nothing.
+//! sharper test: "has changed" is then "was detached, or the key is being written", and a neighbour in the stripe
+//! disturbs nothing.
 
 use std::borrow::Borrow;
 use std::collections::hash_map::RandomState;

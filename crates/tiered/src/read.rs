@@ -15,7 +15,7 @@ use crate::near::{Act, Begin, By};
 use crate::options::Options;
 use crate::shared::Shared;
 use crate::stats::Count;
-use crate::wire::Unpacked;
+use crate::wire::{Now, Unpacked};
 
 /// What a look into L2 has shown.
 pub(crate) enum Look<V> {
@@ -91,6 +91,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             .map(|key| self.near.begin(key, By::Read, start))
             .collect();
         let looks = self.look(keys, options).await;
+        let now = self.now();
         let places = keys.iter().zip(&begins);
         let answers = places.zip(looks).map(|((key, begin), look)| {
             let Look::Fresh(found) = look else {
@@ -98,7 +99,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
                 return None;
             };
             let entry = self.take_in(key, begin, found, options);
-            Some(Answer::new(entry, Source::L2, self.now()))
+            Some(Answer::new(entry, Source::L2, now))
         });
         answers.collect()
     }
@@ -111,14 +112,12 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         };
         let names = far.names(keys);
         let records = far.l2.get_many(&borrowed(&names)).await;
-        names
-            .iter()
-            .zip(records)
-            .map(|(name, record)| self.judge(far, name, record))
-            .collect()
+        let now = Now::of(&self.clock);
+        let judge = |(name, record): (&String, _)| self.judge(far, name, record, now);
+        names.iter().zip(records).map(judge).collect()
     }
 
-    fn judge(&self, far: &Far<V>, name: &str, record: Result<Option<Record>>) -> Look<V> {
+    fn judge(&self, far: &Far<V>, name: &str, record: Result<Option<Record>>, now: Now) -> Look<V> {
         let record = match record {
             Ok(Some(record)) => record,
             Ok(None) => return Look::Nothing,
@@ -127,8 +126,8 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
                 return Look::Silent;
             }
         };
-        match far.wire.unpack(name, &record, &self.clock) {
-            Ok(found) if found.entry.is_fresh(found.entry.begun) => Look::Fresh(found),
+        match far.wire.unpack(name, &record, now) {
+            Ok(found) if found.entry.is_fresh(now.tick) => Look::Fresh(found),
             Ok(found) => Look::Old(found.entry),
             Err(reason) => {
                 self.counters.add_rejected(reason);
@@ -247,7 +246,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         head: Result<Option<Record>>,
     ) -> Result<bool> {
         let head = head.inspect_err(|_| self.counters.add(Count::L2Errors, 1))?;
-        let is_present = head.map(|head| far.wire.is_present(name, &head, &self.clock));
+        let is_present = head.map(|head| far.wire.is_present(name, &head, Now::of(&self.clock)));
         let is_present = is_present
             .transpose()
             .inspect_err(|reason| self.counters.add_rejected(*reason));

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tiered_core::{BoxError, Clock, Codec, Entry, Error, ErrorKind, Record, Result, Stamp, Tick};
 
 use crate::compress::{self, Compression, Method};
-use crate::frame::{self, HEAD, Head};
+use crate::frame::{self, HEAD, Head, KeyHash};
 use crate::rejection::Rejection;
 use crate::settings::Settings;
 
@@ -77,7 +77,7 @@ impl<V: 'static> Wire<V> {
                 ..self.head_of(entry, now)
             };
             Ok(Packed {
-                record: frame::seal(bytes, &head, name),
+                record: frame::seal(bytes, &head, KeyHash::of(name)),
                 raw_bytes: raw.len(),
             })
         })
@@ -88,20 +88,21 @@ impl<V: 'static> Wire<V> {
         &self,
         name: &str,
         record: &Record,
-        clock: &Clock,
+        now: Now,
     ) -> Result<Unpacked<V>, Rejection> {
         if record.bytes().len() > self.max_stored_bytes {
             return Err(Rejection::TooLarge);
         }
-        let head = self.head(name, record)?;
-        let payload = frame::payload(record, name)?;
+        let key = KeyHash::of(name);
+        let head = self.head(key, record)?;
+        let payload = frame::payload(record, key)?;
         let (value, raw_bytes) = if head.is_negative {
             (None, 0)
         } else {
             let (value, raw_bytes) = self.decode(&head, payload)?;
             (Some(Arc::new(value)), raw_bytes)
         };
-        let entry = Times::of(&head, clock).entry(&head, value);
+        let entry = Times::of(&head, now).entry(&head, value);
         Ok(Unpacked { entry, raw_bytes })
     }
 
@@ -110,10 +111,10 @@ impl<V: 'static> Wire<V> {
         &self,
         name: &str,
         record: &Record,
-        clock: &Clock,
+        now: Now,
     ) -> Result<bool, Rejection> {
-        let head = self.head(name, record)?;
-        Ok(!head.is_negative && !Times::of(&head, clock).fresh_left.is_zero())
+        let head = self.head(KeyHash::of(name), record)?;
+        Ok(!head.is_negative && !Times::of(&head, now).fresh_left.is_zero())
     }
 
     /// How long the value is when encoded; `None` if it cannot be.
@@ -124,8 +125,8 @@ impl<V: 'static> Wire<V> {
         })
     }
 
-    fn head(&self, name: &str, record: &Record) -> Result<Head, Rejection> {
-        let head = frame::head(record, name)?;
+    fn head(&self, key: KeyHash, record: &Record) -> Result<Head, Rejection> {
+        let head = frame::head(record, key)?;
         if head.schema != self.schema {
             return Err(Rejection::Schema);
         }
@@ -201,6 +202,22 @@ impl<V: 'static> Wire<V> {
     }
 }
 
+/// The present, as this process counts it and as frames do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Now {
+    pub(crate) tick: Tick,
+    pub(crate) wall: Stamp,
+}
+
+impl Now {
+    pub(crate) fn of(clock: &Clock) -> Self {
+        Self {
+            tick: clock.now(),
+            wall: clock.wall(),
+        }
+    }
+}
+
 /// What a frame's stamps mean here and now.
 struct Times {
     now: Tick,
@@ -212,11 +229,11 @@ struct Times {
 impl Times {
     /// To the millisecond. The values of a writer whose clock runs ahead seem new for as long as it does, and live here
     /// for at most their whole life from now.
-    fn of(head: &Head, clock: &Clock) -> Self {
-        let age = clock.wall().since(head.created);
+    fn of(head: &Head, now: Now) -> Self {
+        let age = now.wall.since(head.created);
         let left = |life: Duration| life.saturating_sub(age);
         Self {
-            now: clock.now(),
+            now: now.tick,
             age,
             fresh_left: left(head.fresh_for),
             stale_left: left(head.stale_for.max(head.fresh_for)),
