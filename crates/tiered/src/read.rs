@@ -62,14 +62,26 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         Some(Answer::new(entry, Source::L1, now))
     }
 
-    /// [`get_far`](Self::get_far) of one key. Boxed, so that a hit in L1 has no large future to move about.
+    /// What L2 has of one key: [`get_far`](Self::get_far) without its lists. Boxed, so that a hit in L1 has no large
+    /// future to move about.
     #[cold]
     pub(crate) fn get_far_boxed<'a>(
         &'a self,
         key: &'a K,
         options: Options,
     ) -> BoxFuture<'a, Option<Answer<V>>> {
-        Box::pin(async move { self.get_far(&[key], &options).await.pop().flatten() })
+        Box::pin(async move {
+            let begin = self.near.begin(key, By::Read, self.near.start(self.now()));
+            let look = match self.far.as_ref().filter(|_| options.l2.reads()) {
+                Some(far) => {
+                    let name = far.wire.name(key);
+                    let record = only(far.l2.get_many(&[name.as_str()]).await);
+                    self.judge(far, &name, record, Now::of(&self.clock))
+                }
+                None => Look::Nothing,
+            };
+            self.answer(key, &begin, look, &options)
+        })
     }
 
     /// [`get_or_load`](Self::get_or_load) of one key, boxed for the same reason.
@@ -91,17 +103,27 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             .map(|key| self.near.begin(key, By::Read, start))
             .collect();
         let looks = self.look(keys, options).await;
-        let now = self.now();
         let places = keys.iter().zip(&begins);
-        let answers = places.zip(looks).map(|((key, begin), look)| {
-            let Look::Fresh(found) = look else {
-                self.counters.add(Count::Misses, 1);
-                return None;
-            };
-            let entry = self.take_in(key, begin, found, options);
-            Some(Answer::new(entry, Source::L2, now))
-        });
+        let answers = places
+            .zip(looks)
+            .map(|((key, begin), look)| self.answer(key, begin, look, options));
         answers.collect()
+    }
+
+    fn answer(
+        &self,
+        key: &K,
+        begin: &Begin,
+        look: Look<V>,
+        options: &Options,
+    ) -> Option<Answer<V>> {
+        let Look::Fresh(found) = look else {
+            self.counters.add(Count::Misses, 1);
+            return None;
+        };
+        let now = found.entry.begun;
+        let entry = self.take_in(key, begin, found, options);
+        Some(Answer::new(entry, Source::L2, now))
     }
 
     /// Asks L2 for these keys, in one round trip.
