@@ -3,7 +3,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fred::clients::{Client, WithOptions};
-use fred::error::Error as Cause;
 use fred::interfaces::KeysInterface;
 use fred::types::Expiration;
 use futures_util::future::{join, join_all};
@@ -12,6 +11,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::connection::Connection;
 use crate::error;
+use crate::reads::or_foreign;
 
 /// What the clones of a handle share: the connections, and the commands that go over them.
 pub(crate) struct Shared {
@@ -31,52 +31,36 @@ impl Shared {
 
     fn turn(&self, place: usize) -> Result<Arc<WithOptions<Client>>> {
         let connection = self.connections.get(place);
-        connection.ok_or_else(error::not_connected)?.turn()
+        connection.ok_or_else(error::not_connected)?.line.turn()
     }
 
     pub(crate) async fn get(&self, key: &str) -> Result<Option<Record>> {
-        let client = self.turn(self.place(key))?;
-        let value = or_foreign(client.get::<Option<Bytes>, _>(key).await)?;
-        Ok(value.map(Record::new))
+        let connection = self.connections.get(self.place(key));
+        connection
+            .ok_or_else(error::not_connected)?
+            .reads
+            .one(key)
+            .await
     }
 
-    /// One `MGET` per connection.
+    /// One command per connection.
     pub(crate) async fn get_some(&self, keys: &[&str]) -> Vec<Result<Option<Record>>> {
         let places: Vec<_> = keys.iter().map(|key| self.place(key)).collect();
-        let groups = (0..self.connections.len()).map(|place| {
-            let of_place = keys
-                .iter()
-                .zip(&places)
-                .filter(move |(_, at)| **at == place);
-            self.get_group(place, of_place.map(|(key, _)| *key).collect())
-        });
-        let mut groups: Vec<_> = join_all(groups)
-            .await
-            .into_iter()
-            .map(Vec::into_iter)
-            .collect();
+        let groups = self
+            .connections
+            .iter()
+            .enumerate()
+            .map(|(place, connection)| {
+                let of_place = keys
+                    .iter()
+                    .zip(&places)
+                    .filter(move |(_, at)| **at == place);
+                let keys: Vec<_> = of_place.map(|(key, _)| *key).collect();
+                async move { connection.reads.many(&keys).await.into_iter() }
+            });
+        let mut groups = join_all(groups).await;
         let next = |place: usize| groups.get_mut(place)?.next();
         places.into_iter().map_while(next).collect()
-    }
-
-    async fn get_group(&self, place: usize, keys: Vec<&str>) -> Vec<Result<Option<Record>>> {
-        if keys.len() < LEAST_IN_MGET {
-            return join_all(keys.iter().map(|key| self.get(key))).await;
-        }
-        let count = keys.len();
-        let values = async {
-            let client = self.turn(place)?;
-            let values = client.mget::<Vec<Option<Bytes>>, _>(keys).await;
-            values.map_err(|cause| error::of_command(&cause))
-        };
-        match values.await {
-            Ok(values) if values.len() != count => vec![Err(error::garbled()); count],
-            Ok(values) => values
-                .into_iter()
-                .map(|value| Ok(value.map(Record::new)))
-                .collect(),
-            Err(error) => vec![Err(error); count],
-        }
     }
 
     pub(crate) async fn head(&self, key: &str) -> Result<Option<Record>> {
@@ -118,18 +102,6 @@ const LARGEST: usize = 512 * 1024 * 1024;
 
 /// Where `GETRANGE` ends.
 const LAST_OF_HEAD: usize = Record::HEAD - 1;
-
-/// fred takes a reply of three to five values, the first of which is "message" or "subscribe", for news of pub/sub, and
-/// from then on gives every reply to the wrong caller. So no shorter array of stored bytes may ever be a reply.
-const LEAST_IN_MGET: usize = 6;
-
-fn or_foreign(reply: Result<Option<Bytes>, Cause>) -> Result<Option<Bytes>> {
-    match reply {
-        Ok(bytes) => Ok(bytes),
-        Err(cause) if error::is_wrong_type(&cause) => Ok(Some(Bytes::new())),
-        Err(cause) => Err(error::of_command(&cause)),
-    }
-}
 
 /// A life as Redis takes it: from one millisecond to what its clock can hold.
 fn millis(life: Duration) -> i64 {

@@ -12,70 +12,48 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
-use fred::clients::{Client, WithOptions};
 use tiered_core::Result;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::call::{Call, Setup};
-use crate::error;
+use crate::line::Line;
+use crate::reads::Reads;
 
 /// A connection that is kept up until it is closed or dropped.
 pub(crate) struct Connection {
-    line: Arc<Line>,
+    pub(crate) line: Arc<Line>,
+    pub(crate) reads: Reads,
     /// Tells the keeper to stop, also by being dropped; closed when the keeper has ended.
     keeper: watch::Sender<()>,
-    max_waiting: usize,
 }
 
 impl Connection {
     /// Connects, and waits until a command has worked.
     pub(crate) async fn open(setup: Arc<Setup>) -> Result<Self> {
         let call = setup.call().await?;
-        let line = Arc::new(Line::default());
+        let line = Arc::new(Line::new(setup.options.max_waiting_commands));
         let (keeper, stop) = watch::channel(());
         let connection = Self {
             line: line.clone(),
+            reads: Reads::new(line.clone()),
             keeper,
-            max_waiting: setup.options.max_waiting_commands,
         };
-        put(&line, Some(&call.client));
+        line.set(Some(&call.client));
         tokio::spawn(Keeper { setup, line, call }.run(stop));
         Ok(connection)
     }
 
-    /// The client for one command, to be held until its answer is there: who holds it is who waits.
-    ///
-    /// # Errors
-    /// The connection is down, or too many commands wait already.
-    pub(crate) fn turn(&self) -> Result<Arc<WithOptions<Client>>> {
-        let client = self.line.load_full().ok_or_else(error::not_connected)?;
-        // One is held by the line, and one by this command.
-        if Arc::strong_count(&client) > self.max_waiting + 1 {
-            return Err(error::too_many_waiting());
-        }
-        Ok(client)
-    }
-
     pub(crate) fn is_up(&self) -> bool {
-        self.line.load().is_some()
+        self.line.is_up()
     }
 
     /// Refuses new commands, gives those under way a moment, and waits until the socket is closed.
     pub(crate) async fn close(&self) {
-        put(&self.line, None);
+        self.line.set(None);
         let _ = self.keeper.send(());
         self.keeper.closed().await;
     }
-}
-
-/// What commands go through: the present client, if there is one. Read by every command from every thread, so not
-/// behind a lock; and its count of references, which they must move anyway, is the number of those that wait.
-type Line = ArcSwapOption<WithOptions<Client>>;
-
-fn put(line: &Line, client: Option<&WithOptions<Client>>) {
-    line.store(client.cloned().map(Arc::new));
 }
 
 /// The task that keeps a connection up.
@@ -92,17 +70,17 @@ impl Keeper {
             _ = stop.changed() => {}
             () = self.keep_up() => {}
         }
-        put(&self.line, None);
+        self.line.set(None);
         self.call.end(self.setup.silence()).await;
     }
 
     async fn keep_up(&mut self) {
         loop {
             self.call.lost(self.setup.silence()).await;
-            put(&self.line, None);
+            self.line.set(None);
             self.call.abort();
             self.call = self.reconnected().await;
-            put(&self.line, Some(&self.call.client));
+            self.line.set(Some(&self.call.client));
         }
     }
 

@@ -11,7 +11,9 @@ mod call;
 mod commands;
 mod connection;
 mod error;
+mod line;
 mod options;
+mod reads;
 mod redis;
 
 pub use options::RedisOptions;

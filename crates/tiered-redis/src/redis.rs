@@ -18,7 +18,8 @@ use crate::{RedisOptions, address, error};
 /// As an [`L2`]: all commands of a key go over one connection, and take effect in the order in which they were given.
 /// When the server does not answer, an operation ends after `command_timeout`; while the connection is lost it fails
 /// at once, and works again after the server is back. A dropped future takes nothing back: its command may still
-/// run. What somebody else has put under a key as a list, hash or the like is answered as a record without bytes.
+/// run. What somebody else has put under a key as a list, hash or the like is answered as a record without bytes, or
+/// as missing.
 ///
 /// ```no_run
 /// use tiered_core::L2;

@@ -103,6 +103,24 @@ async fn what_is_too_much_fails_at_once_and_does_no_harm() -> Result<()> {
     Ok(())
 }
 
+/// Those who queue up while the server hangs wait for one silence, not for one after the other.
+#[tokio::test]
+async fn a_crowd_of_readers_waits_for_one_timeout_when_the_server_hangs() -> Result<()> {
+    let server = RedisServer::start().await;
+    let redis = connect(&server).await?;
+    server.pause();
+    let keys: Vec<_> = (0..5_000).map(|number| number.to_string()).collect();
+    let crowd = join_all(keys.iter().map(|key| get(&redis, key)));
+    let outcomes = timeout(command_timeout() * 3, crowd)
+        .await
+        .expect("it ends in time");
+    server.resume();
+    for outcome in outcomes {
+        is_away(&outcome.unwrap_err());
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_shutdown_ends_in_time_when_the_server_hangs() -> Result<()> {
     let server = RedisServer::start().await;

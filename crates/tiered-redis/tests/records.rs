@@ -120,3 +120,27 @@ async fn operations_on_one_key_take_effect_in_order() -> Result<()> {
     }
     Ok(())
 }
+
+/// Reads that come together go out together; each gets its own answer all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_readers_at_once_get_each_their_own() -> Result<()> {
+    let server = RedisServer::start().await;
+    let redis = connect(&server).await?;
+    for number in (0..1_000).filter(|number| number % 3 != 0) {
+        set(&redis, &format!("key {number}"), &number.to_string()).await?;
+    }
+    let readers = (0..1_000).map(|number| {
+        let redis = redis.clone();
+        tokio::spawn(async move {
+            for _ in 0..20 {
+                let found = get(&redis, &format!("key {number}")).await.unwrap();
+                let stored = (number % 3 != 0).then(|| Record::new(number.to_string()));
+                assert_eq!(found, stored);
+            }
+        })
+    });
+    for reader in readers.collect::<Vec<_>>() {
+        reader.await.unwrap();
+    }
+    Ok(())
+}
