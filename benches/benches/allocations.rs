@@ -1,19 +1,13 @@
 //! Counts allocations, which no noise disturbs: all tasks run on one thread, fred's own included.
 
 use allocation_counter::{AllocationInfo, measure};
-use tiered::{Access, Cache, Compression, Moka, Options, Redis, Settings};
+use tiered::{Cache, Compression, Moka, Redis, Settings};
+use tiered_benches::world::PAST_L1;
 use tiered_benches::{Fred, Package};
 use tiered_tests::RedisServer;
 use tokio::runtime::{Builder, Runtime};
 
 const ROUNDS: u64 = 1_000;
-const PAST_L1: Options = Options {
-    ttl: None,
-    l1_ttl: None,
-    negative_ttl: None,
-    l1: Access::Skip,
-    l2: Access::ReadWrite,
-};
 
 fn main() {
     let runtime = Builder::new_current_thread()

@@ -1,5 +1,7 @@
 //! What the benches share: records like those of a real table, and a way to time many callers at once.
 
+pub mod world;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

@@ -23,7 +23,8 @@ use crate::{Record, Result};
 ///   ended.
 /// - Every batch ends within a time that the store's own settings bound, also when the server hangs.
 /// - A dropped future cancels the wait, not the work: whether a write was done is then unknown.
-/// - Two operations on one key take effect in the order in which one task has called them.
+/// - Two writes or removals of one key take effect in the order in which one task has called them, and a read that is
+///   called after one of them was acknowledged comes after it.
 ///
 /// The function `testing::l2::contract` (feature `testing`) holds an implementation against this.
 ///

@@ -1,0 +1,297 @@
+//! Every ratio that the README quotes, in a minute: the two sides take turns in short rounds, so that what else the
+//! machine does meets both, and the median of the rounds' ratios is printed. The other benches tell more of each.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt;
+use tiered::bench::Frames;
+use tiered::{Bincode, Cache, Moka, Settings};
+use tiered_benches::world::World;
+use tiered_benches::{Package, decode, encode, runtime, time};
+use tiered_tests::RedisServer;
+use zstd::bulk::{Compressor, Decompressor};
+
+const ROUNDS: usize = 31;
+
+fn main() {
+    println!(
+        "{:<44}{:>10}{:>10}   ratio (quartiles)",
+        "", "baseline", "tiered"
+    );
+    l1();
+    frames();
+    l2();
+}
+
+fn l1() {
+    let keys: Vec<String> = (0..1_000)
+        .map(|number| format!("package:{number}"))
+        .collect();
+    let moka = moka::sync::Cache::new(10_000);
+    let cache = Cache::builder("bench")
+        .l1(Moka::entries(10_000))
+        .build()
+        .expect("the settings make sense");
+    for (number, key) in keys.iter().enumerate() {
+        let value = Arc::new(Package::numbered(number));
+        moka.insert(key.clone(), Arc::clone(&value));
+        cache
+            .set(key, value)
+            .now_or_never()
+            .expect("L1 does not wait");
+    }
+    let hits = 200_000;
+    for threads in [1, 2] {
+        let moka = || {
+            on_threads(threads, hits, || {
+                keys.iter()
+                    .cycle()
+                    .take(hits)
+                    .for_each(|key| drop(black_box(moka.get(key.as_str()))));
+            })
+        };
+        let get = || {
+            let work = async {
+                for key in keys.iter().cycle().take(hits) {
+                    black_box(cache.get(key).await);
+                }
+            };
+            work.now_or_never().expect("hits do not wait");
+        };
+        compare(&format!("L1 hit, {threads} thread(s): moka"), moka, || {
+            on_threads(threads, hits, get)
+        });
+        let load = || async { Err::<Package, _>("it is there") };
+        let get_or_load = || {
+            let work = async {
+                for key in keys.iter().cycle().take(hits) {
+                    black_box(cache.get_or_load(key, load).await.expect("it is there"));
+                }
+            };
+            work.now_or_never().expect("hits do not wait");
+        };
+        compare("  with get_or_load", moka, || {
+            on_threads(threads, hits, get_or_load)
+        });
+    }
+}
+
+fn frames() {
+    const NAME: &str = "packages:4711";
+    let values: Vec<_> = (0..64)
+        .map(|number| Arc::new(Package::numbered(number)))
+        .collect();
+    let frames = Frames::new(Bincode, &Settings::default());
+    let records: Vec<_> = values
+        .iter()
+        .map(|value| frames.encode(NAME, value).expect("it fits"))
+        .collect();
+    let mut compressor = Compressor::new(3).expect("level 3 exists");
+    let mut decompressor = Decompressor::new().expect("a context can be made");
+    let packed: Vec<_> = values
+        .iter()
+        .map(|value| encode(value))
+        .map(|raw| (compressor.compress(&raw).expect("it compresses"), raw.len()))
+        .collect();
+    compare(
+        "encode and compress: bincode, zstd",
+        || {
+            many(&values, |value| {
+                drop(black_box(compressor.compress(&encode(value))));
+            })
+        },
+        || many(&values, |value| drop(black_box(frames.encode(NAME, value)))),
+    );
+    compare(
+        "decompress and decode: zstd, bincode",
+        || {
+            many(&packed, |(packed, length)| {
+                let raw = decompressor
+                    .decompress(packed, *length)
+                    .expect("it was compressed");
+                drop(black_box(Arc::new(decode(&raw))));
+            })
+        },
+        || {
+            many(&records, |record| {
+                drop(black_box(frames.decode(NAME, record)));
+            })
+        },
+    );
+}
+
+/// Compares an operation of fred with one of the cache, done by so many callers at once.
+macro_rules! compare_l2 {
+    ($runtime:ident, $world:ident, $what:expr, $callers:expr, $operations:expr, $baseline:ident, $ours:ident) => {
+        compare(
+            &format!("{}, {} caller(s)", $what, $callers),
+            || {
+                over(
+                    $operations,
+                    run!($runtime, $world, $callers, $operations, $baseline),
+                )
+            },
+            || {
+                over(
+                    $operations,
+                    run!($runtime, $world, $callers, $operations, $ours),
+                )
+            },
+        );
+    };
+}
+
+macro_rules! run {
+    ($runtime:ident, $world:ident, $callers:expr, $operations:expr, $operation:ident) => {{
+        let world = $world.clone();
+        let operation = move |number| {
+            let world = world.clone();
+            async move { world.$operation(number).await }
+        };
+        $runtime.block_on(time($callers, $operations, operation))
+    }};
+}
+
+fn l2() {
+    let runtime = runtime();
+    let server = runtime.block_on(RedisServer::start());
+    let world = runtime.block_on(World::new(&server));
+    let hit = "L2 hit: GET, bincode";
+    compare_l2!(runtime, world, hit, 1, 1_500, fred_get, cache_get);
+    compare_l2!(
+        runtime,
+        world,
+        "  with get_or_load",
+        1,
+        1_500,
+        fred_get,
+        cache_get_or_load
+    );
+    compare_l2!(runtime, world, hit, 64, 20_000, fred_get, cache_get);
+    compare_l2!(
+        runtime,
+        world,
+        "  with get_or_load",
+        64,
+        20_000,
+        fred_get,
+        cache_get_or_load
+    );
+    compare_l2!(runtime, world, hit, 256, 20_000, fred_get, cache_get);
+    compare_l2!(
+        runtime,
+        world,
+        "  with get_or_load",
+        256,
+        20_000,
+        fred_get,
+        cache_get_or_load
+    );
+    compare_l2!(
+        runtime,
+        world,
+        "get_many of 100: MGET, bincode",
+        1,
+        400,
+        fred_get_many,
+        cache_get_many
+    );
+    compare_l2!(
+        runtime,
+        world,
+        "set: bincode, SET",
+        1,
+        1_500,
+        fred_set,
+        cache_set
+    );
+    compare_l2!(
+        runtime,
+        world,
+        "set: bincode, SET",
+        64,
+        10_000,
+        fred_set,
+        cache_set
+    );
+    let _inside = runtime.enter();
+    drop(world);
+}
+
+/// Lets both take turns, and prints the medians of their times and of the ratios. Each answers with the time of one
+/// operation, in nanoseconds.
+fn compare(what: &str, mut baseline: impl FnMut() -> f64, mut ours: impl FnMut() -> f64) {
+    baseline();
+    ours();
+    let rounds: Vec<_> = (0..ROUNDS).map(|_| (baseline(), ours())).collect();
+    let [_, base, _] = quartiles(rounds.iter().map(|(base, _)| *base));
+    let [_, mine, _] = quartiles(rounds.iter().map(|(_, mine)| *mine));
+    let [low, ratio, high] = quartiles(rounds.iter().map(|(base, mine)| mine / base));
+    println!(
+        "{what:<44}{:>10}{:>10}   {ratio:.2}  ({low:.2} to {high:.2})",
+        told(base),
+        told(mine)
+    );
+}
+
+fn quartiles(numbers: impl Iterator<Item = f64>) -> [f64; 3] {
+    let mut numbers: Vec<_> = numbers.collect();
+    numbers.sort_by(f64::total_cmp);
+    [1, 2, 3].map(|quarter| {
+        numbers
+            .get(numbers.len() * quarter / 4)
+            .copied()
+            .unwrap_or_default()
+    })
+}
+
+fn told(nanos: f64) -> String {
+    if nanos < 1_000.0 {
+        format!("{nanos:.0} ns")
+    } else {
+        format!("{:.2} µs", nanos / 1_000.0)
+    }
+}
+
+fn on_threads(threads: usize, hits: usize, work: impl Fn() + Sync) -> f64 {
+    let times = thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads)
+            .map(|_| scope.spawn(|| measure(&work)))
+            .collect();
+        let times = workers
+            .into_iter()
+            .map(|worker| worker.join().expect("no hit panics"));
+        times.collect::<Vec<_>>()
+    });
+    let mean = times.iter().sum::<Duration>() / u32::try_from(threads).unwrap_or(1);
+    over(hits as u64, mean)
+}
+
+fn many<T>(items: &[T], mut work: impl FnMut(&T)) -> f64 {
+    let times = 5_000;
+    over(
+        times as u64,
+        measure(|| items.iter().cycle().take(times).for_each(&mut work)),
+    )
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a bench measures with the full clock"
+)]
+fn measure(work: impl FnOnce()) -> Duration {
+    let begin = Instant::now();
+    work();
+    begin.elapsed()
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a bench does not do so many operations"
+)]
+fn over(operations: u64, took: Duration) -> f64 {
+    took.as_nanos() as f64 / operations as f64
+}
