@@ -16,8 +16,10 @@ pub(crate) struct Places(Vec<usize>);
 
 impl<'k, K: Key + ?Sized> Batch<'k, K> {
     pub(crate) fn new<Q: Borrow<K> + ?Sized + 'k>(given: impl IntoIterator<Item = &'k Q>) -> Self {
-        let mut seen: HashMap<&K, usize> = HashMap::new();
-        let (mut keys, mut places) = (Vec::new(), Vec::new());
+        let given = given.into_iter();
+        let count = given.size_hint().0;
+        let mut seen: HashMap<&K, usize> = HashMap::with_capacity(count);
+        let (mut keys, mut places) = (Vec::with_capacity(count), Vec::with_capacity(count));
         for key in given {
             let key: &K = key.borrow();
             let place = *seen.entry(key).or_insert(keys.len());
