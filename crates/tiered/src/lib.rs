@@ -1,7 +1,30 @@
 //! A two-tier cache for services: memory in the process (L1), a server shared by all processes (L2), your own loader
 //! behind both.
 //!
-//! Begin at [`Cache`].
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> tiered::Result<()> {
+//! use std::convert::Infallible;
+//! use tiered::{Cache, Embedded, Moka};
+//!
+//! // In a service: `let l2 = Redis::connect("redis://127.0.0.1:6379").await?;`
+//! let l2 = Embedded::new();
+//! let users: Cache<String> = Cache::builder("users").l1(Moka::entries(100_000)).l2(l2).build()?;
+//!
+//! let load = || async { Ok::<_, Infallible>("Ada".to_owned()) };
+//! assert_eq!(users.get_or_load("42", load).await?.as_str(), "Ada"); // L1, then L2, then the loader, once
+//! users.remove("42").await; // from both tiers
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - [`Cache`] has the verbs, [`Builder`] puts one together, [`Settings`] are its numbers.
+//! - [`Cache::with`] takes [`Options`] for one call, and answers in full: an [`Answer`] with its [`Source`] and age.
+//! - Loaders answer as [`LoadResult`] says; [`Loaded`] says more than a value.
+//! - [`Written`] and [`Removed`] say what became of a write, [`Stats`] what the cache has done.
+//! - [`L1`], [`L2`] and [`Codec`] are yours to implement.
+//!
+//! What is promised, what it costs, and what is not here yet is in the README.
 
 mod answer;
 mod batch;
