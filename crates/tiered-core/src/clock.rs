@@ -1,6 +1,9 @@
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
 use std::time::{Duration, SystemTime};
 
 /// A moment of monotonic time, good for comparing moments within one process.
@@ -18,6 +21,16 @@ use std::time::{Duration, SystemTime};
 pub struct Tick(i64);
 
 impl Tick {
+    /// The moment so many nanoseconds after the beginning of the clock that it was read from.
+    pub const fn from_nanos(nanos: i64) -> Self {
+        Self(nanos)
+    }
+
+    /// Nanoseconds since the beginning of the clock that it was read from.
+    pub const fn nanos(self) -> i64 {
+        self.0
+    }
+
     /// The moment `later` after this one; the end of time if there is no such moment.
     #[must_use]
     pub fn plus(self, later: Duration) -> Self {
@@ -88,7 +101,8 @@ impl Stamp {
     }
 }
 
-/// The only reader of time: monotonic for ages within the process, wall-clock for stamps that others read.
+/// The only reader of time, and the only sleeper: monotonic for ages within the process, wall-clock for stamps that others
+/// read.
 ///
 /// On Linux the monotonic clock is the kernel's coarse one: about 5 ns a reading, at a resolution of one scheduler
 /// tick (1–10 ms). It goes on while the process is stopped, and stands still while the machine is suspended.
@@ -124,7 +138,7 @@ impl Clock {
     pub fn now(&self) -> Tick {
         match &self.0 {
             Source::System => Tick(coarse::monotonic_nanos()),
-            Source::Manual(hand) => Tick(hand.0.monotonic_nanos.load(Ordering::SeqCst)),
+            Source::Manual(hand) => hand.now(),
         }
     }
 
@@ -136,6 +150,20 @@ impl Clock {
                 let millis = hand.0.wall_nanos.load(Ordering::SeqCst) / NANOS_PER_MILLI;
                 Stamp(u64::try_from(millis).unwrap_or(0))
             }
+        }
+    }
+
+    /// Waits until `moment`, or a little longer. On the machine's clock it needs a tokio runtime with time.
+    pub async fn sleep_until(&self, moment: Tick) {
+        match &self.0 {
+            // The coarse clock may show less than has passed, so one sleep may not be enough.
+            Source::System => loop {
+                match moment.since(self.now()) {
+                    Duration::ZERO => return,
+                    rest => tokio::time::sleep(rest).await,
+                }
+            },
+            Source::Manual(hand) => hand.sleep_until(moment).await,
         }
     }
 }
@@ -209,6 +237,9 @@ pub struct ManualClock(Arc<Times>);
 struct Times {
     monotonic_nanos: AtomicI64,
     wall_nanos: AtomicI64,
+    names: AtomicU64,
+    /// By the moment they wait for, and then by age.
+    sleepers: Mutex<BTreeMap<(Tick, u64), Option<Waker>>>,
 }
 
 impl ManualClock {
@@ -217,18 +248,73 @@ impl ManualClock {
         Self(Arc::new(Times {
             monotonic_nanos: AtomicI64::new(0),
             wall_nanos: AtomicI64::new(1_767_225_600_000 * NANOS_PER_MILLI),
+            names: AtomicU64::new(0),
+            sleepers: Mutex::default(),
         }))
     }
 
-    /// Moves both clocks on, to the end of time at most.
+    /// Moves both clocks on, to the end of time at most, and wakes who has waited for a moment that is reached: in the
+    /// order of these moments, and of two who wait for the same one the older first.
     pub fn advance(&self, by: Duration) {
         add(&self.0.monotonic_nanos, nanos(by));
         add(&self.0.wall_nanos, nanos(by));
+        let now = self.now();
+        let awake: Vec<_> = {
+            let mut sleepers = self.sleepers();
+            let due = sleepers.range_mut(..=(now, u64::MAX));
+            due.filter_map(|(_, waker)| waker.take()).collect()
+        };
+        awake.into_iter().for_each(Waker::wake);
+    }
+
+    /// The next moment that somebody waits for.
+    pub fn next_wake(&self) -> Option<Tick> {
+        let sleepers = self.sleepers();
+        let (moment, _) = *sleepers.first_key_value()?.0;
+        Some(moment)
     }
 
     /// Sets the wall clock forward, or back with a negative number, and leaves monotonic time alone.
     pub fn jump_wall(&self, millis: i64) {
         add(&self.0.wall_nanos, millis.saturating_mul(NANOS_PER_MILLI));
+    }
+
+    async fn sleep_until(&self, moment: Tick) {
+        let name = self.0.names.fetch_add(1, Ordering::Relaxed);
+        let sleeper = Sleeper {
+            hand: self,
+            place: (moment, name),
+        };
+        poll_fn(|context| {
+            let mut sleepers = self.sleepers();
+            if self.now() >= moment {
+                return Poll::Ready(());
+            }
+            sleepers.insert(sleeper.place, Some(context.waker().clone()));
+            Poll::Pending
+        })
+        .await;
+    }
+
+    fn now(&self) -> Tick {
+        Tick(self.0.monotonic_nanos.load(Ordering::SeqCst))
+    }
+
+    fn sleepers(&self) -> MutexGuard<'_, BTreeMap<(Tick, u64), Option<Waker>>> {
+        let sleepers = self.0.sleepers.lock();
+        sleepers.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Somebody who waits; gone when dropped.
+struct Sleeper<'a> {
+    hand: &'a ManualClock,
+    place: (Tick, u64),
+}
+
+impl Drop for Sleeper<'_> {
+    fn drop(&mut self) {
+        self.hand.sleepers().remove(&self.place);
     }
 }
 
@@ -264,6 +350,25 @@ mod tests {
         assert_eq!(end.plus(Duration::from_secs(1)), end);
         assert_eq!(now.minus(Duration::MAX).since(now), Duration::ZERO);
         assert_eq!(Stamp::from_millis(5).minus(Duration::MAX).millis(), 0);
+    }
+
+    #[test]
+    fn sleepers_wake_in_the_order_of_their_moments() {
+        let hand = ManualClock::new();
+        let clock = Clock::from(hand.clone());
+        let second = Duration::from_secs(1);
+        let moment = |seconds| clock.now().plus(second * seconds);
+        let mut late = Box::pin(clock.sleep_until(moment(2)));
+        let mut early = Box::pin(clock.sleep_until(moment(1)));
+        let context = &mut std::task::Context::from_waker(Waker::noop());
+        assert!(late.as_mut().poll(context).is_pending());
+        assert!(early.as_mut().poll(context).is_pending());
+        assert_eq!(hand.next_wake(), Some(moment(1)));
+        hand.advance(second);
+        assert!(late.as_mut().poll(context).is_pending());
+        assert!(early.as_mut().poll(context).is_ready());
+        drop((late, early));
+        assert_eq!(hand.next_wake(), None);
     }
 
     #[test]

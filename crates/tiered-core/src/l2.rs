@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::{Record, Result};
+use crate::{Backplane, Claim, Claimed, Expiry, Fill, Hold, NewMark, Record, Result, Version};
 
 /// The second tier: a store of records that all processes share.
 ///
@@ -11,7 +11,7 @@ use crate::{Record, Result};
 ///
 /// - Every method takes many keys and gives one outcome for each, in their order. A key that fails takes nobody
 ///   else with it. A key may occur twice: of two writes the later stays, and a removal answers with what was there
-///   once. No keys, no work.
+///   once; claims and what is done with them take effect in their order. No keys, no work.
 /// - Keys are any UTF-8, any length, the empty one and control characters included. Records are any bytes, at least
 ///   one.
 /// - A missing record is `Ok(None)`, not an error. An error of the kind
@@ -23,8 +23,34 @@ use crate::{Record, Result};
 ///   ended.
 /// - Every batch ends within a time that the store's own settings bound, also when the server hangs.
 /// - A dropped future cancels the wait, not the work: whether a write was done is then unknown.
+/// - Each operation on one record is one step: nothing comes between its comparison and its change.
 /// - Two writes or removals of one key take effect in the order in which one task has called them, and a read that is
 ///   called after one of them was acknowledged comes after it.
+///
+/// # The fence
+///
+/// A load may store only under a claim, and only if the record still has the version that was claimed.
+/// So whatever changes the record in between defeats the load, without asking it: `set_many`, `remove_many`,
+/// `expire_many`, a later forced claim. Versions are compared, never ordered; each writer chooses them at random, so that an
+/// operation repeated after a lost reply is the same operation.
+///
+/// | there is | `claim` answers |
+/// | --- | --- |
+/// | nothing | the [placeholder](Record::claim) under `token` is written: granted |
+/// | a placeholder under `token`, or a record that has `token` as its version | granted |
+/// | a placeholder with another `mark` | replaced: granted |
+/// | another claim | busy |
+/// | a [pass](crate::Kind::Pass) | it gets `token` as its version, and stays a pass that lives as long as the claim: granted |
+/// | a record of another version than `seen` | changed, with that record |
+/// | a record of version `seen`, claimed for that version by another token | busy; granted, if that one was released with a pass |
+/// | a record of version `seen` otherwise | its claim is noted beside it, its life is at least that of the claim: granted |
+/// | anything, if `seen` is [`Anything`](crate::Seen::Anything) | a placeholder is replaced, another record gets `token` as its version and as its claim: granted |
+///
+/// What is granted is the version that the record has from then on: `token` for a placeholder or a forced claim, otherwise
+/// `seen`. Something under the key that is no bytes at all, or none, is nothing.
+///
+/// A claim ends with its life, or when the record changes. A store that evicts a placeholder has freed the key. A claim noted
+/// beside a record that has outlived its life, with nobody following, may still be renewed and fill: the version decides.
 ///
 /// The function `testing::l2::contract` (feature `testing`) holds an implementation against this.
 ///
@@ -50,6 +76,36 @@ pub trait L2: Send + Sync + 'static {
 
     /// Removes what is under these keys, and answers with the head of what was there.
     async fn remove_many(&self, keys: &[&str]) -> Vec<Result<Option<Record>>>;
+
+    /// Gives each entry its new version and marks it [stale](crate::Kind::Stale); removes what is no entry. Answers with
+    /// the head of what was there before. The record's life stays.
+    async fn expire_many(&self, expiries: &[Expiry<'_>]) -> Vec<Result<Option<Record>>>;
+
+    /// Asks for the right to fill these keys.
+    async fn claim_many(&self, claims: &[Claim<'_>]) -> Vec<Result<Claimed>>;
+
+    /// Stores each record if the one there has the version `held`, and ends the claim in any case. Whether it was stored;
+    /// true also if the record there is the one to store.
+    async fn fill_many(&self, fills: &[Fill<'_>]) -> Vec<Result<bool>>;
+
+    /// Lets each claim, and its record, live `life` from now at least, if it still stands: the record has the version `held`,
+    /// and no other token has claimed that version. Whether it does.
+    async fn renew_many(&self, holds: &[Hold<'_>], life: Duration) -> Vec<Result<bool>>;
+
+    /// Ends these claims, as far as they still stand. With `pass`, the key's claims do not exclude each other for so long:
+    /// each is granted, and of the fills under them one is stored: of a placeholder the last claimant's, of another record
+    /// the first to come.
+    async fn release_many(&self, holds: &[Hold<'_>], pass: Option<Duration>) -> Vec<Result<()>>;
+
+    /// The marks under these names, as at one moment or read in this order. Where there is none, the given one is put
+    /// there. The store keeps names of marks and keys apart. Reading a mark lets it live as long as the given one at least.
+    async fn read_marks(&self, marks: &[NewMark<'_>]) -> Result<Vec<Version>>;
+
+    /// Puts these marks in place of those there, at one moment or in this order.
+    async fn write_marks(&self, marks: &[NewMark<'_>]) -> Result<()>;
+
+    /// The backplane by which the caches on this store tell each other of changes; `None` if it has none.
+    fn backplane(&self) -> Option<Arc<dyn Backplane>>;
 }
 
 /// One record to write.
@@ -88,5 +144,37 @@ impl<T: L2 + ?Sized> L2 for Arc<T> {
 
     async fn remove_many(&self, keys: &[&str]) -> Vec<Result<Option<Record>>> {
         T::remove_many(self, keys).await
+    }
+
+    async fn expire_many(&self, expiries: &[Expiry<'_>]) -> Vec<Result<Option<Record>>> {
+        T::expire_many(self, expiries).await
+    }
+
+    async fn claim_many(&self, claims: &[Claim<'_>]) -> Vec<Result<Claimed>> {
+        T::claim_many(self, claims).await
+    }
+
+    async fn fill_many(&self, fills: &[Fill<'_>]) -> Vec<Result<bool>> {
+        T::fill_many(self, fills).await
+    }
+
+    async fn renew_many(&self, holds: &[Hold<'_>], life: Duration) -> Vec<Result<bool>> {
+        T::renew_many(self, holds, life).await
+    }
+
+    async fn release_many(&self, holds: &[Hold<'_>], pass: Option<Duration>) -> Vec<Result<()>> {
+        T::release_many(self, holds, pass).await
+    }
+
+    async fn read_marks(&self, marks: &[NewMark<'_>]) -> Result<Vec<Version>> {
+        T::read_marks(self, marks).await
+    }
+
+    async fn write_marks(&self, marks: &[NewMark<'_>]) -> Result<()> {
+        T::write_marks(self, marks).await
+    }
+
+    fn backplane(&self) -> Option<Arc<dyn Backplane>> {
+        T::backplane(self)
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
-use crate::{Bound, Clock, Entry, L1, ManualClock, Tick, Usage, Version};
+use crate::{Begun, Bound, Clock, Entry, L1, ManualClock, Tick, Usage, Version};
 
 const WEIGHT: u32 = 100;
 
@@ -263,18 +263,14 @@ fn nothing_but(rule: &str, wanted: &Entry<u64>, found: Option<&Entry<u64>>) -> b
     is_there
 }
 
-type Parts = (Option<u64>, Version, [Tick; 4], [u32; 2]);
+type Parts = (Option<u64>, Version, Begun, [Tick; 3], [u32; 2]);
 
 fn parts(entry: &Entry<u64>) -> Parts {
-    let moments = [
-        entry.begun,
-        entry.created,
-        entry.fresh_until,
-        entry.stale_until,
-    ];
+    let moments = [entry.created, entry.fresh_until, entry.stale_until];
     (
         entry.value.as_deref().copied(),
         entry.version,
+        entry.begun,
         moments,
         [entry.load_millis, entry.weight],
     )
@@ -286,12 +282,13 @@ fn entry(number: u64) -> Entry<u64> {
     Entry {
         value: Some(Arc::new(number)),
         version: Version::from_bytes(number.to_le_bytes()),
-        begun: after(1),
+        begun: Begun::new(0, after(1)),
         created: after(2),
         fresh_until: after(60),
         stale_until: after(600),
         load_millis: 7,
         weight: WEIGHT,
+        tags: None,
     }
 }
 
