@@ -3,76 +3,11 @@ use std::time::Duration;
 use fred::clients::{Client, WithOptions};
 use fred::error::{Error as Cause, ErrorKind as CauseKind};
 use fred::interfaces::ClientLike;
-use fred::types::config::{Config, ConnectionConfig, Options, PerformanceConfig, TcpConfig};
-use tiered_core::{Random, Result};
+use fred::types::config::Options;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use crate::{RedisOptions, address, error};
-
-/// Where to connect to, and how.
-pub(crate) struct Setup {
-    pub(crate) options: RedisOptions,
-    pub(crate) address: String,
-    config: Config,
-    random: Random,
-}
-
-impl Setup {
-    pub(crate) fn new(mut config: Config, options: RedisOptions) -> Result<Self> {
-        options.check()?;
-        // An attempt that fails is over: trying again is the keeper's business.
-        config.fail_fast = true;
-        Ok(Self {
-            address: address::of(&config)?,
-            options,
-            config,
-            random: Random::new(),
-        })
-    }
-
-    /// Connects once.
-    pub(crate) async fn call(&self) -> Result<Call> {
-        let patience = self.options.connect_timeout;
-        let mut call = Call::begin(&self.client(), &self.options);
-        match timeout(patience, call.answered(patience)).await {
-            Ok(Ok(())) => Ok(call),
-            Ok(Err(cause)) => {
-                let password = self.config.password.as_deref();
-                Err(error::of_connecting(&cause, &self.address, password))
-            }
-            Err(_) => Err(error::no_answer(&self.address)),
-        }
-    }
-
-    fn client(&self) -> Client {
-        let connection = ConnectionConfig {
-            connection_timeout: self.options.connect_timeout,
-            internal_command_timeout: self.options.connect_timeout,
-            tcp: TcpConfig {
-                nodelay: Some(true),
-                ..TcpConfig::default()
-            },
-            ..ConnectionConfig::default()
-        };
-        let performance = PerformanceConfig {
-            default_command_timeout: self.options.command_timeout,
-            ..PerformanceConfig::default()
-        };
-        let config = self.config.clone();
-        Client::new(config, Some(performance), Some(connection), None)
-    }
-
-    /// A random number in `0.0..1.0`.
-    pub(crate) fn fraction(&self) -> f64 {
-        self.random.fraction()
-    }
-
-    /// A while in which a server that is there answers.
-    pub(crate) fn silence(&self) -> Duration {
-        self.options.command_timeout * 2
-    }
-}
+use crate::RedisOptions;
 
 /// A client with the task that drives it. fred lets that task, and the socket, outlive the client; this does not.
 pub(crate) struct Call {
@@ -86,7 +21,7 @@ impl Call {
         self.router.abort();
     }
 
-    fn begin(client: &Client, options: &RedisOptions) -> Self {
+    pub(crate) fn begin(client: &Client, options: &RedisOptions) -> Self {
         let per_command = Options {
             fail_fast: true,
             max_attempts: Some(1),
@@ -100,7 +35,7 @@ impl Call {
     }
 
     /// Ends when the server has answered, or cannot any more.
-    async fn answered(&mut self, patience: Duration) -> Result<(), Cause> {
+    pub(crate) async fn answered(&mut self, patience: Duration) -> Result<(), Cause> {
         let client = self.client_with(&Options {
             fail_fast: false,
             timeout: Some(patience),
@@ -119,11 +54,7 @@ impl Call {
 
     /// Ends when the connection is lost, or has been silent for too long.
     pub(crate) async fn lost(&mut self, silence: Duration) {
-        let client = self.client_with(&Options {
-            fail_fast: true,
-            timeout: Some(silence),
-            ..Options::default()
-        });
+        let client = self.client_for(silence);
         let silent = async {
             loop {
                 sleep(silence).await;
@@ -137,6 +68,16 @@ impl Call {
             _ = &mut self.router => {}
             () = silent => {}
         }
+    }
+
+    /// A client whose commands wait so long for their answer.
+    pub(crate) fn client_for(&self, patience: Duration) -> WithOptions<Client> {
+        self.client_with(&Options {
+            fail_fast: true,
+            max_attempts: Some(1),
+            timeout: Some(patience),
+            ..Options::default()
+        })
     }
 
     /// Of options upon options, fred would take the inner ones.

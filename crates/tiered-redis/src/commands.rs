@@ -3,25 +3,29 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fred::clients::{Client, WithOptions};
-use fred::interfaces::KeysInterface;
+use fred::interfaces::{KeysInterface, PubsubInterface};
 use fred::types::Expiration;
 use futures_util::future::{join, join_all};
 use tiered_core::{Record, Result, Write};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::connection::Connection;
-use crate::error;
+use crate::listener::Listener;
 use crate::reads::or_foreign;
+use crate::setup::Setup;
+use crate::{channel, error};
 
 /// What the clones of a handle share: the connections, and the commands that go over them.
 pub(crate) struct Shared {
-    pub(crate) address: String,
+    pub(crate) setup: Arc<Setup>,
     pub(crate) connections: Vec<Connection>,
+    pub(crate) listener: Option<Listener>,
+    pub(crate) warnings: Vec<String>,
 }
 
 impl Shared {
     /// Which connection all commands of the key use.
-    fn place(&self, key: &str) -> usize {
+    pub(crate) fn place(&self, key: &str) -> usize {
         if self.connections.len() == 1 {
             return 0;
         }
@@ -29,7 +33,7 @@ impl Shared {
         usize::try_from(xxh3_64(key.as_bytes()) % places).unwrap_or(0)
     }
 
-    fn turn(&self, place: usize) -> Result<Arc<WithOptions<Client>>> {
+    pub(crate) fn turn(&self, place: usize) -> Result<Arc<WithOptions<Client>>> {
         let connection = self.connections.get(place);
         connection.ok_or_else(error::not_connected)?.line.turn()
     }
@@ -95,16 +99,23 @@ impl Shared {
             (head, Ok(_)) => Ok(Some(Record::new(head.unwrap_or_default()))),
         }
     }
+
+    /// All messages go over one connection, and so stay in order.
+    pub(crate) async fn publish(&self, namespace: &str, message: Bytes) -> Result<()> {
+        let client = self.turn(0)?;
+        let published = client.publish::<(), _, _>(channel::of(namespace), message);
+        published.await.map_err(|cause| error::of_command(&cause))
+    }
 }
 
 /// What Redis takes in one value.
-const LARGEST: usize = 512 * 1024 * 1024;
+pub(crate) const LARGEST: usize = 512 * 1024 * 1024;
 
 /// Where `GETRANGE` ends.
 const LAST_OF_HEAD: usize = Record::HEAD - 1;
 
 /// A life as Redis takes it: from one millisecond to what its clock can hold.
-fn millis(life: Duration) -> i64 {
+pub(crate) fn millis(life: Duration) -> i64 {
     let millis = i64::try_from(life.as_millis()).unwrap_or(i64::MAX);
     millis.clamp(1, i64::MAX / 2)
 }

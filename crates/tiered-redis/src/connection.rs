@@ -10,15 +10,14 @@
 //! So the buffer is bounded here, silence is noticed here, and a lost connection gets a fresh client.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tiered_core::Result;
 use tokio::sync::watch;
-use tokio::time::sleep;
 
-use crate::call::{Call, Setup};
+use crate::call::Call;
 use crate::line::Line;
 use crate::reads::Reads;
+use crate::setup::{Purpose, Setup};
 
 /// A connection that is kept up until it is closed or dropped.
 pub(crate) struct Connection {
@@ -31,7 +30,7 @@ pub(crate) struct Connection {
 impl Connection {
     /// Connects, and waits until a command has worked.
     pub(crate) async fn open(setup: Arc<Setup>) -> Result<Self> {
-        let call = setup.call().await?;
+        let call = setup.call(Purpose::Commands).await?;
         let line = Arc::new(Line::new(setup.options.max_waiting_commands));
         let (keeper, stop) = watch::channel(());
         let connection = Self {
@@ -79,22 +78,8 @@ impl Keeper {
             self.call.lost(self.setup.silence()).await;
             self.line.set(None);
             self.call.abort();
-            self.call = self.reconnected().await;
+            self.call = self.setup.call_again(Purpose::Commands).await;
             self.line.set(Some(&self.call.client));
-        }
-    }
-
-    async fn reconnected(&self) -> Call {
-        const FIRST_DELAY: Duration = Duration::from_millis(50);
-        let longest = self.setup.options.reconnect_delay_max;
-        let mut delay = FIRST_DELAY.min(longest);
-        loop {
-            // Nodes that have lost the server together do not come back in one moment.
-            sleep(delay.mul_f64(0.5 + self.setup.fraction() / 2.0)).await;
-            if let Ok(call) = self.setup.call().await {
-                return call;
-            }
-            delay = (delay * 2).min(longest);
         }
     }
 }

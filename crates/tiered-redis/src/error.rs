@@ -7,17 +7,64 @@ pub(crate) fn of_command(cause: &Cause) -> Error {
         (CauseKind::Timeout, _) => {
             return Error::new(ErrorKind::Timeout, "redis did not answer in time");
         }
-        (CauseKind::Auth, _) | (_, "NOPERM") => Error::new(
+        _ if *cause.kind() == CauseKind::Auth || lacks_rights(cause) => Error::new(
             ErrorKind::Config,
             "redis refuses the command to this user: check the user, its password and its rights",
         ),
-        (_, "OOM") => Error::new(ErrorKind::Unstorable, "redis has no room for the record"),
+        _ if is_full(cause) => {
+            Error::new(ErrorKind::Unstorable, "redis has no room for the record")
+        }
         (_, code) if is_code(code) => {
             Error::new(ErrorKind::Unavailable, "redis refuses the command")
         }
         _ => Error::new(ErrorKind::Unavailable, "the connection to redis was lost"),
     };
     error.because(cause.details())
+}
+
+/// Why the scripts cannot be used.
+pub(crate) fn of_scripts(cause: &Cause) -> Error {
+    without_rights(
+        cause,
+        "redis does not let this user run scripts: allow EVAL, EVALSHA and SCRIPT LOAD, and all keys that begin with `#`",
+    )
+}
+
+/// Why nothing can be heard of what is published.
+pub(crate) fn of_backplane(cause: &Cause) -> Error {
+    without_rights(
+        cause,
+        "redis does not let this user publish and subscribe: allow HELLO, PUBLISH, SUBSCRIBE, UNSUBSCRIBE and PING, \
+         and all channels that begin with `#bus:`; or switch the backplane off",
+    )
+}
+
+/// Why nothing can be heard of which keys were touched.
+pub(crate) fn of_tracking(cause: &Cause) -> Error {
+    without_rights(
+        cause,
+        "redis does not let this user track keys: allow CLIENT TRACKING, or switch tracking off",
+    )
+}
+
+/// What was published did not come back.
+pub(crate) fn no_echo() -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        "redis does not pass on in time what is published: check for a proxy in between, or switch the backplane off",
+    )
+}
+
+fn without_rights(cause: &Cause, what_to_allow: &'static str) -> Error {
+    if is_not_for_us(cause) {
+        return Error::new(ErrorKind::Config, what_to_allow).because(cause.details());
+    }
+    of_command(cause)
+}
+
+/// The server does not know the command, or does not let this user use it.
+pub(crate) fn is_not_for_us(cause: &Cause) -> bool {
+    lacks_rights(cause) || cause.details().contains("unknown command")
 }
 
 /// Why there is no connection to the server at `address`.
@@ -105,6 +152,20 @@ pub(crate) fn no_runtime() -> Error {
 /// Something else than a string stands under the key.
 pub(crate) fn is_wrong_type(cause: &Cause) -> bool {
     reply(cause) == "WRONGTYPE"
+}
+
+/// The server does not know the script that goes by this hash.
+pub(crate) fn is_unknown_script(cause: &Cause) -> bool {
+    reply(cause) == "NOSCRIPT"
+}
+
+/// Before Redis 7, a script wraps the error of its command into one of its own.
+fn lacks_rights(cause: &Cause) -> bool {
+    reply(cause) == "NOPERM" || cause.details().contains("user executing the script can't")
+}
+
+fn is_full(cause: &Cause) -> bool {
+    cause.details().contains("OOM command not allowed")
 }
 
 /// The first word: a code where the server has answered with an error.

@@ -24,19 +24,28 @@ pub struct RedisOptions {
     /// `rediss://` with TLS. Special characters of the user and the password are percent-encoded.
     /// Default: `redis://127.0.0.1:6379`.
     pub url: String,
-    /// How long to try to connect, from the first packet to the first answer. From 1 ms to an hour. Default: 2 s.
+    /// How long to try to connect, from the first packet to the first answer; so long also for the connection that
+    /// listens, and for its first message. From 1 ms to an hour. Default: 2 s.
     pub connect_timeout: Duration,
     /// How long to wait for the answer to a command. From 1 ms to an hour. Default: 250 ms.
     pub command_timeout: Duration,
-    /// How many connections to keep open, from 1 to 64. All commands of a key use the same one. One carries some
-    /// 200,000 commands a second, in fewer packets and with less work than two; more are for large records and for more
-    /// than one busy core. Default: 1.
+    /// How many connections to keep open for commands, from 1 to 64. All commands of a key use the same one. One carries
+    /// some 200,000 commands a second, in fewer packets and with less work than two; more are for large records and for
+    /// more than one busy core. Default: 1.
     pub connections: usize,
     /// How many commands may wait for their answer on one connection, from 1 to 1,000,000; one more fails at once.
     /// Default: 10,000.
     pub max_waiting_commands: usize,
     /// How long to wait at most between two attempts to reconnect. From 1 ms to an hour. Default: 500 ms.
     pub reconnect_delay_max: Duration,
+    /// Whether to have a [`Backplane`](tiered_core::Backplane), on one more connection. Without it, the caches on this
+    /// server do not hear of each other's changes: for servers that have no PUBLISH and SUBSCRIBE. Default: true.
+    pub backplane: bool,
+    /// Whether to listen to what the server itself says of its keys, by CLIENT TRACKING: then
+    /// [`Touched`](tiered_core::News::Touched) tells of whatever changes, expires or evicts a record, be it no cache.
+    /// The server sends a message for each write in the namespace, one's own included. FLUSHALL and FLUSHDB are not
+    /// heard. Needs the backplane. Default: false.
+    pub tracking: bool,
 }
 
 impl RedisOptions {
@@ -54,7 +63,14 @@ impl RedisOptions {
         within("connections", self.connections, 1..=64)?;
         let waiting = self.max_waiting_commands;
         within("max_waiting_commands", waiting, 1..=1_000_000)?;
-        within("reconnect_delay_max", self.reconnect_delay_max, TIMES)
+        within("reconnect_delay_max", self.reconnect_delay_max, TIMES)?;
+        if self.tracking && !self.backplane {
+            return Err(Error::new(
+                ErrorKind::Config,
+                "tracking is on and backplane is off: tracking needs the backplane",
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -67,6 +83,8 @@ impl Default for RedisOptions {
             connections: 1,
             max_waiting_commands: 10_000,
             reconnect_delay_max: Duration::from_millis(500),
+            backplane: true,
+            tracking: false,
         }
     }
 }
@@ -80,6 +98,8 @@ impl fmt::Debug for RedisOptions {
             .field("connections", &self.connections)
             .field("max_waiting_commands", &self.max_waiting_commands)
             .field("reconnect_delay_max", &self.reconnect_delay_max)
+            .field("backplane", &self.backplane)
+            .field("tracking", &self.tracking)
             .finish()
     }
 }

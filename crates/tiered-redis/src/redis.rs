@@ -1,17 +1,23 @@
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use fred::types::config::Config;
-use futures_util::future::{join_all, try_join_all};
-use tiered_core::{L2, Record, Result, Write};
+use futures_util::future::{join, join_all, try_join_all};
+use tiered_core::{
+    Backplane, Claim, Claimed, Expiry, Fill, Hold, L2, NewMark, Record, Result, Subscription,
+    Version, Write,
+};
 use tokio::runtime::Handle;
 
 use crate::batch::{each, in_parts};
-use crate::call::Setup;
 use crate::commands::Shared;
 use crate::connection::Connection;
-use crate::{RedisOptions, address, error};
+use crate::ear::Ear;
+use crate::setup::Setup;
+use crate::{RedisOptions, address, error, trial};
 
 /// A handle to one Redis server. Clones share its connections; when the last one is dropped, they are closed.
 ///
@@ -19,7 +25,20 @@ use crate::{RedisOptions, address, error};
 /// When the server does not answer, an operation ends after `command_timeout`; while the connection is lost it fails
 /// at once, and works again after the server is back. A dropped future takes nothing back: its command may still
 /// run. What somebody else has put under a key as a list, hash or the like is answered as a record without bytes, or
-/// as missing.
+/// as missing; a claim takes its place.
+///
+/// As a [`Backplane`]: messages go through the server's PUBLISH and SUBSCRIBE, over one more connection of this handle.
+/// A subscription that is more than 4,096 messages behind gets a gap; so do all when the connection itself cannot keep up,
+/// was lost, or was silent for about four times `command_timeout`. Subscriptions end when the last handle is dropped.
+///
+/// # What stands in the server
+///
+/// Records stand under their keys. All else begins with `#`, which no key of a cache does: `#lock:` and the key is the
+/// claim on a record, marks of tags and namespaces stand under their names, and `#bus:` and the namespace is the channel
+/// of its messages. A user with limited rights needs all keys that begin with the namespaces and with `#`, the channels
+/// that begin with `#bus:`, and the commands GET, MGET, SET, GETRANGE, SETRANGE, STRLEN, PTTL, PEXPIRE, DEL, UNLINK, EVAL,
+/// EVALSHA, SCRIPT LOAD, PING, HELLO, PUBLISH, SUBSCRIBE and UNSUBSCRIBE; for the tracking CLIENT TRACKING, and to be
+/// warned CONFIG GET.
 ///
 /// ```no_run
 /// use tiered_core::L2;
@@ -38,12 +57,15 @@ pub struct Redis(Arc<Shared>);
 impl Redis {
     /// Connects with the default options.
     ///
-    /// Returns when every connection is up and has worked, after about two seconds at most. Dropped before, it
-    /// leaves nothing behind.
+    /// Returns when every connection is up and all that will be used has worked: the scripts, a message to oneself, the
+    /// tracking if it is asked for. That takes three times `connect_timeout` at most, and a few times `command_timeout`:
+    /// about eight seconds. What is wrong with the server but does no harm yet is in [`warnings`](Self::warnings).
+    /// Dropped before it has returned, it leaves nothing behind.
     ///
     /// # Errors
     /// [`Config`](tiered_core::ErrorKind::Config) for what has to be corrected: the url, the user, the password, the
-    /// number of the database. [`Unavailable`](tiered_core::ErrorKind::Unavailable) when no Redis answers there.
+    /// number of the database, the rights. [`Unavailable`](tiered_core::ErrorKind::Unavailable) when no Redis answers
+    /// there, or when it does not pass on what is published.
     ///
     /// ```no_run
     /// # async fn example() -> tiered_core::Result<()> {
@@ -95,15 +117,30 @@ impl Redis {
     /// # }
     /// ```
     pub async fn from_fred_config(config: Config, options: RedisOptions) -> Result<Self> {
-        let setup = Arc::new(Setup::new(config, options)?);
+        let setup = Setup::new(config, options)?;
         Handle::try_current().map_err(|_| error::no_runtime())?;
         let each = (0..setup.options.connections).map(|_| Connection::open(setup.clone()));
         let connections = try_join_all(each).await?;
-        let address = setup.address.clone();
+        let (listener, warnings) = trial::of(&setup, &connections).await?;
         Ok(Self(Arc::new(Shared {
-            address,
+            setup,
             connections,
+            listener,
+            warnings,
         })))
+    }
+
+    /// What is wrong with the server's settings, though it works: for a log, once. Found when connecting.
+    ///
+    /// ```no_run
+    /// # async fn example(redis: tiered_redis::Redis) {
+    /// for warning in redis.warnings() {
+    ///     eprintln!("redis: {warning}");
+    /// }
+    /// # }
+    /// ```
+    pub fn warnings(&self) -> &[String] {
+        &self.0.warnings
     }
 
     /// Closes the connections of all clones, and waits until they are closed.
@@ -118,7 +155,13 @@ impl Redis {
     /// # }
     /// ```
     pub async fn shutdown(&self) {
-        join_all(self.0.connections.iter().map(Connection::close)).await;
+        let listener = async {
+            if let Some(listener) = &self.0.listener {
+                listener.close().await;
+            }
+        };
+        let connections = join_all(self.0.connections.iter().map(Connection::close));
+        join(listener, connections).await;
     }
 }
 
@@ -142,6 +185,51 @@ impl L2 for Redis {
     async fn remove_many(&self, keys: &[&str]) -> Vec<Result<Option<Record>>> {
         each(keys, |key| self.0.remove(key)).await
     }
+
+    async fn expire_many(&self, expiries: &[Expiry<'_>]) -> Vec<Result<Option<Record>>> {
+        each(expiries, |expiry| self.0.expire(expiry)).await
+    }
+
+    async fn claim_many(&self, claims: &[Claim<'_>]) -> Vec<Result<Claimed>> {
+        each(claims, |claim| self.0.claim(claim)).await
+    }
+
+    async fn fill_many(&self, fills: &[Fill<'_>]) -> Vec<Result<bool>> {
+        each(fills, |fill| self.0.fill(fill)).await
+    }
+
+    async fn renew_many(&self, holds: &[Hold<'_>], life: Duration) -> Vec<Result<bool>> {
+        each(holds, |hold| self.0.renew(hold, life)).await
+    }
+
+    async fn release_many(&self, holds: &[Hold<'_>], pass: Option<Duration>) -> Vec<Result<()>> {
+        each(holds, |hold| self.0.release(hold, pass)).await
+    }
+
+    async fn read_marks(&self, marks: &[NewMark<'_>]) -> Result<Vec<Version>> {
+        self.0.read_marks(marks).await
+    }
+
+    async fn write_marks(&self, marks: &[NewMark<'_>]) -> Result<()> {
+        self.0.write_marks(marks).await
+    }
+
+    fn backplane(&self) -> Option<Arc<dyn Backplane>> {
+        self.0.listener.as_ref()?;
+        Some(Arc::new(self.clone()))
+    }
+}
+
+#[async_trait]
+impl Backplane for Redis {
+    async fn publish(&self, namespace: &str, message: Bytes) -> Result<()> {
+        self.0.publish(namespace, message).await
+    }
+
+    fn subscribe(&self, namespace: &str) -> Box<dyn Subscription> {
+        let listener = self.0.listener.as_ref();
+        Box::new(listener.map_or_else(Ear::deaf, |listener| listener.subscribe(namespace)))
+    }
 }
 
 impl fmt::Debug for Redis {
@@ -149,9 +237,11 @@ impl fmt::Debug for Redis {
         let connections = &self.0.connections;
         let up = connections.iter().filter(|connection| connection.is_up());
         f.debug_struct("Redis")
-            .field("address", &self.0.address)
+            .field("address", &self.0.setup.address)
             .field("connections", &connections.len())
             .field("up", &up.count())
+            .field("listens", &self.0.listener.is_some())
+            .field("warnings", &self.0.warnings)
             .finish()
     }
 }

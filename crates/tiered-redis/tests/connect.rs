@@ -91,7 +91,7 @@ async fn a_database_that_is_not_there_is_to_be_corrected() {
 
 #[tokio::test]
 async fn user_password_and_database_of_the_url_are_used() -> Result<()> {
-    let acl = ["--user", "ada", "on", ">p@ss:w/rd", "~*", "+@all"];
+    let acl = ["--user", "ada", "on", ">p@ss:w/rd", "~*", "&*", "+@all"];
     let server = RedisServer::start_with(&acl).await;
     let url = format!("redis://ada:p%40ss%3Aw%2Frd@127.0.0.1:{}/3", server.port());
     let redis = Redis::connect(&url).await?;
@@ -104,7 +104,9 @@ async fn user_password_and_database_of_the_url_are_used() -> Result<()> {
 
 #[tokio::test]
 async fn a_user_without_the_rights_is_told_so() -> Result<()> {
-    let acl = ["--user", "ada", "on", ">secret", "~mine:*", "+@all"];
+    let acl = [
+        "--user", "ada", "on", ">secret", "~mine:*", "~#*", "&*", "+@all",
+    ];
     let server = RedisServer::start_with(&acl).await;
     let url = format!("redis://ada:secret@127.0.0.1:{}", server.port());
     let redis = Redis::connect(&url).await?;
@@ -230,10 +232,10 @@ async fn the_last_handle_closes_the_connections() -> Result<()> {
     let server = RedisServer::start().await;
     let redis = connect(&server).await?;
     let clone = redis.clone();
-    sockets(&server, 2).await;
+    sockets(&server, 3).await;
     drop(redis);
     set(&clone, "key", "value").await?;
-    sockets(&server, 2).await;
+    sockets(&server, 3).await;
     std::thread::spawn(move || drop(clone)).join().unwrap();
     sockets(&server, 0).await;
     Ok(())

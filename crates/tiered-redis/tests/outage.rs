@@ -25,7 +25,7 @@ async fn a_killed_server_fails_operations_fast_and_is_found_again() -> Result<()
     server.restart().await;
     until_set(&redis, "key").await;
     assert_eq!(get(&redis, "key").await?, Some(Record::new("value")));
-    sockets(&server, 2).await;
+    sockets(&server, 3).await;
     Ok(())
 }
 
@@ -77,7 +77,7 @@ async fn a_server_that_hangs_under_load_is_noticed() -> Result<()> {
     }
     server.resume();
     until_set(&redis, "key").await;
-    sockets(&server, 2).await;
+    sockets(&server, 3).await;
     Ok(())
 }
 
