@@ -19,6 +19,7 @@ pub const PAST_L1: Options = Options {
     negative_ttl: None,
     l1: Access::Skip,
     l2: Access::ReadWrite,
+    after: None,
 };
 
 /// Both sides, with the same packages in the same server.

@@ -26,6 +26,8 @@ pub struct Answer<V> {
     pub source: Source,
     /// How long ago it was loaded or set, on this or another machine; exact to some milliseconds.
     pub age: Duration,
+    /// It is no longer fresh: another node loads its successor.
+    pub is_stale: bool,
 }
 
 /// Where an answer came from.
@@ -45,11 +47,12 @@ pub enum Source {
 
 impl<V> Answer<V> {
     pub(crate) fn new(entry: Entry<V>, source: Source, now: Tick) -> Self {
-        let age = entry.age(now);
+        let (age, is_stale) = (entry.age(now), !entry.is_fresh(now));
         Self {
             value: entry.value,
             source,
             age,
+            is_stale,
         }
     }
 }
@@ -70,6 +73,7 @@ impl<V> fmt::Debug for Answer<V> {
             .field("is_found", &self.value.is_some())
             .field("source", &self.source)
             .field("age", &self.age)
+            .field("is_stale", &self.is_stale)
             .finish()
     }
 }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tiered_core::{Clock, Codec, Entry, Record, Version};
+use tiered_core::{Begun, Clock, Codec, Entry, Record, Version};
 
 use crate::settings::Settings;
-use crate::wire::{Now, Wire};
+use crate::wire::{Address, Now, Wire};
 
 /// What stands between a value and its record.
 #[expect(missing_debug_implementations, reason = "it is seen by benches only")]
@@ -29,22 +29,31 @@ impl<V: 'static> Frames<V> {
         let entry = Entry {
             value: Some(Arc::clone(value)),
             version: Version::from_bytes([7; 8]),
-            begun: now,
+            begun: Begun::new(0, now),
             created: now,
             fresh_until: until,
             stale_until: until,
             load_millis: 0,
             weight: 0,
+            tags: None,
         };
-        let packed = self.wire.pack(name, &entry, self.clock.wall()).ok()?;
+        let packed = self
+            .wire
+            .pack(address(name), &entry, self.clock.wall())
+            .ok()?;
         Some(packed.record)
     }
 
     pub fn decode(&self, name: &str, record: &Record) -> Option<Arc<V>> {
         self.wire
-            .unpack(name, record, Now::of(&self.clock))
+            .unpack(address(name), record, Now::of(&self.clock))
             .ok()?
             .entry
             .value
     }
+}
+
+fn address(name: &str) -> Address<'_> {
+    let space = Version::from_bytes([9; 8]);
+    Address { name, space }
 }

@@ -1,14 +1,21 @@
 use std::fmt;
 use std::sync::Arc;
 
-use tiered_core::{Bound, Clock, Codec, Error, ErrorKind, Key, L1, L2, Random, Result};
+use tiered_core::{Backplane, Bound, Clock, Codec, Error, ErrorKind, Key, L1, L2, Random, Result};
+use tokio::sync::Semaphore;
 
+use crate::bus::Bus;
 use crate::cache::Cache;
+use crate::doubts::Doubts;
 use crate::far::Far;
+use crate::marks::Marks;
+use crate::mend::Mender;
 use crate::near::Near;
+use crate::seeded::Seeded;
 use crate::settings::Settings;
-use crate::shared::Shared;
+use crate::shared::{CONFIRMATIONS, Shared};
 use crate::stats::Counters;
+use crate::trust::Trust;
 use crate::weight::{Weigh, Weight};
 use crate::wire::Wire;
 
@@ -31,6 +38,7 @@ pub struct Builder<V, K: Key + ?Sized = str> {
     l1: Option<Box<dyn L1<V, K>>>,
     l2: Option<Arc<dyn L2>>,
     codec: Option<Box<dyn Codec<V>>>,
+    backplane: Link,
     weigh: Option<Weigh<V>>,
     settings: Settings,
     clock: Clock,
@@ -49,6 +57,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Builder<V, K> {
             l1: None,
             l2: None,
             codec: None,
+            backplane: Link::OfL2,
             weigh: None,
             settings: Settings::default(),
             clock: Clock::system(),
@@ -75,6 +84,19 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Builder<V, K> {
     pub fn l2_with(mut self, l2: impl L2, codec: impl Codec<V>) -> Self {
         self.l2 = Some(Arc::new(l2));
         self.codec = Some(Box::new(codec));
+        self
+    }
+
+    /// How the nodes of the namespace tell each other of changes. Default: the L2's own backplane, which Redis and the embedded
+    /// store have.
+    pub fn backplane(mut self, backplane: impl Backplane) -> Self {
+        self.backplane = Link::Given(Arc::new(backplane));
+        self
+    }
+
+    /// The nodes do not tell each other of changes: copies in L1 stay until their own end, whatever other nodes do.
+    pub fn without_backplane(mut self) -> Self {
+        self.backplane = Link::None;
         self
     }
 
@@ -111,25 +133,33 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Builder<V, K> {
     pub fn build(self) -> Result<Cache<V, K>> {
         self.check()?;
         self.settings.check(self.l2.is_some())?;
-        let is_weighed = self
-            .l1
-            .as_ref()
-            .is_some_and(|l1| matches!(l1.bound(), Bound::Bytes(_)));
-        let (namespace, settings) = (self.namespace, self.settings);
-        let parts = self.l2.zip(self.codec);
-        let far = parts.map(|(l2, codec)| Far {
+        let bound = self.l1.as_ref().map(|l1| l1.bound());
+        let weight = Weight {
+            is_wanted: matches!(bound, Some(Bound::Bytes(_))),
+            of_value: self.weigh,
+        };
+        let (namespace, settings, random) = (self.namespace, self.settings, self.random);
+        let far = self.l2.zip(self.codec).map(|(l2, codec)| Far {
             l2,
             wire: Wire::new(&namespace, codec, &settings),
         });
+        let backplane = self.backplane.resolve(far.as_ref());
+        let bus = backplane.map(|link| Arc::new(Bus::new(link, &namespace, random.bits().max(1))));
+        let trust = match bus {
+            Some(_) => Trust::in_backplane(settings.coherence.bound),
+            None => Trust::alone(settings.coherence.bound),
+        };
         Ok(Cache::new(Shared {
-            near: Near::new(self.l1),
+            near: Near::new(self.l1, trust, &random),
             far,
-            weight: Weight {
-                is_wanted: is_weighed,
-                of_value: self.weigh,
-            },
+            marks: Marks::new(&namespace),
+            doubts: Doubts::new(Seeded::new(&random)),
+            mender: Mender::default(),
+            bus,
+            confirmations: Semaphore::new(CONFIRMATIONS),
+            weight,
             clock: self.clock,
-            random: self.random,
+            random,
             counters: Counters::new(),
             namespace,
             settings,
@@ -137,13 +167,9 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Builder<V, K> {
     }
 
     fn check(&self) -> Result<()> {
+        check_namespace(&self.namespace)?;
         let bound = self.l1.as_ref().map(|l1| l1.bound());
-        let is_namespace = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
-        let wrong = if !(1..=64).contains(&self.namespace.len())
-            || !self.namespace.bytes().all(is_namespace)
-        {
-            "a namespace is 1 to 64 ascii letters, digits, '.', '-' or '_'"
-        } else if self.l1.is_none() && self.l2.is_none() {
+        let wrong = if self.l1.is_none() && self.l2.is_none() {
             "the cache has no tier: give it an `l1`, an `l2` or both"
         } else if let Some(Bound::Entries(0) | Bound::Bytes(0)) = bound {
             "an l1 of no size holds nothing: leave it out instead"
@@ -157,6 +183,32 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Builder<V, K> {
             return Ok(());
         };
         Err(Error::new(ErrorKind::Config, wrong))
+    }
+}
+
+pub(crate) fn check_namespace(namespace: &str) -> Result<()> {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+    if (1..=64).contains(&namespace.len()) && namespace.bytes().all(is_allowed) {
+        return Ok(());
+    }
+    let message = "a namespace is 1 to 64 ascii letters, digits, '.', '-' or '_'";
+    Err(Error::new(ErrorKind::Config, message))
+}
+
+/// Which backplane the cache is to have.
+enum Link {
+    OfL2,
+    Given(Arc<dyn Backplane>),
+    None,
+}
+
+impl Link {
+    fn resolve<V>(self, far: Option<&Far<V>>) -> Option<Arc<dyn Backplane>> {
+        match self {
+            Self::OfL2 => far?.l2.backplane(),
+            Self::Given(backplane) => Some(backplane),
+            Self::None => None,
+        }
     }
 }
 

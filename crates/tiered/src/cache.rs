@@ -130,7 +130,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
     ) -> impl Future<Output = Vec<Result<Option<Arc<V>>>>> + Send
     where
         Q: Borrow<K> + ?Sized + 'k,
-        F: FnOnce(Vec<K::Owned>) -> Fut + Send + 'static,
+        F: FnOnce(Vec<K::Owned>) -> Fut + Clone + Send + 'static,
         Fut: Future<Output = Result<I, E>> + Send + 'static,
         I: IntoIterator<Item = (K::Owned, A)>,
         A: Into<Loaded<V>>,
@@ -199,6 +199,46 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
         async move { Finish::new(Arc::clone(&self.shared).remove(keys)).await }
     }
 
+    /// Ends the freshness of what is under `key`, in both tiers and on all nodes. The next `get_or_load` loads it anew; until
+    /// then it may serve as a fallback, for as long as it would have lived.
+    ///
+    /// As strong as [`remove`](Self::remove): no load that has begun before can undo it. Dropped half-way, it is finished in
+    /// the background.
+    pub async fn expire(&self, key: &K) -> Removed {
+        Finish::new(Arc::clone(&self.shared).expire(vec![key.to_owned()])).await
+    }
+
+    /// [`expire`](Self::expire) of many keys, in one round trip.
+    pub fn expire_many<'k, Q: Borrow<K> + ?Sized + 'k>(
+        &self,
+        keys: impl IntoIterator<Item = &'k Q>,
+    ) -> impl Future<Output = Removed> + Send {
+        let keys = Batch::<K>::new(keys).to_owned_keys();
+        async move { Finish::new(Arc::clone(&self.shared).expire(keys)).await }
+    }
+
+    /// Removes every value that carries this tag, in both tiers and on all nodes: O(1), for the tag gets a new mark, and
+    /// values that carry the old one count as removed. Other values are not disturbed, but loads that are under way are not
+    /// joined by later callers.
+    ///
+    /// # Errors
+    /// L2 has not confirmed it. It is done on this node, is repeated in the background until L2 has taken it, and until then
+    /// this node takes nothing with this tag from L2.
+    pub async fn remove_tag(&self, tag: &str) -> Result<()> {
+        Finish::new(Arc::clone(&self.shared).remove_tag(tag.into())).await
+    }
+
+    /// Removes every value of this namespace, in both tiers and on all nodes: O(1), for the namespace gets a new mark. Other
+    /// namespaces on the same L2 are not touched. What was cleared keeps its room until it is overwritten, evicted, or its
+    /// life ends.
+    ///
+    /// # Errors
+    /// L2 has not confirmed it. It is done on this node, is repeated in the background until L2 has taken it, and until then
+    /// this node takes nothing from L2.
+    pub async fn clear(&self) -> Result<()> {
+        Finish::new(Arc::clone(&self.shared).clear()).await
+    }
+
     /// Loads the value under `key` although it may be cached, and replaces it.
     ///
     /// The load begins now, or as soon as one that already runs has ended; all who ask meanwhile share it. The loader
@@ -236,7 +276,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
     ) -> impl Future<Output = Vec<Result<Option<Arc<V>>>>> + Send
     where
         Q: Borrow<K> + ?Sized + 'k,
-        F: Fn(Vec<Held<V, K::Owned>>) -> Fut + Send + Sync + 'static,
+        F: FnOnce(Vec<Held<V, K::Owned>>) -> Fut + Clone + Send + 'static,
         Fut: Future<Output = Result<I, E>> + Send + 'static,
         I: IntoIterator<Item = (K::Owned, A)>,
         A: Into<Loaded<V>>,
@@ -254,7 +294,10 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
 
     /// What the cache has done since it was built, and how full L1 is. Costs some microseconds.
     pub fn stats(&self) -> Stats {
-        self.shared.counters.snapshot(self.shared.near.usage())
+        let unconfirmed = self.shared.doubts.count();
+        self.shared
+            .counters
+            .snapshot(self.shared.near.usage(), unconfirmed)
     }
 
     /// How many keys are being loaded, or are about to be.

@@ -8,9 +8,9 @@ use tiered_core::{BoxError, Key, Result};
 use crate::answer::Answer;
 use crate::batch::{Batch, Places, fill, gaps, last_of_each, only};
 use crate::finish::Finish;
-use crate::load::{Asked, LoadFn};
+use crate::fly::{Asked, LoadFn};
 use crate::loader::{Held, LoadResult, Loaded, Loads};
-use crate::options::Options;
+use crate::options::{Options, Terms};
 use crate::shared::Shared;
 use crate::written::Written;
 
@@ -40,11 +40,27 @@ use crate::written::Written;
 pub struct Call<'a, V, K: Key + ?Sized = str> {
     shared: &'a Arc<Shared<V, K>>,
     options: Options,
+    tags: &'a [&'a str],
 }
 
 impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
     pub(crate) fn new(shared: &'a Arc<Shared<V, K>>, options: Options) -> Self {
-        Self { shared, options }
+        Self {
+            shared,
+            options,
+            tags: &[],
+        }
+    }
+
+    /// The tags of what this call sets or loads: [`remove_tag`](crate::Cache::remove_tag) of any of them removes it. At most
+    /// 32, of 1 to 128 bytes each.
+    #[must_use]
+    pub fn tags(self, tags: &'a [&'a str]) -> Self {
+        Self { tags, ..self }
+    }
+
+    fn terms(&self) -> Terms {
+        Terms::new(self.options, self.tags)
     }
 
     /// [`Cache::get`](crate::Cache::get), in full.
@@ -79,9 +95,12 @@ impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
         Fut: Future<Output = R> + Send + 'static,
         R: LoadResult<V>,
     {
-        let load: LoadFn<V, K> =
-            Box::new(move |_| Box::pin(async move { load().await.into_loaded().map(Loads::One) }));
-        self.shared.get_or_load_boxed(key, self.options, load)
+        let mut load = once(load);
+        let load: LoadFn<V, K> = Box::new(move |_| {
+            let load = load();
+            Box::pin(async move { load().await.into_loaded().map(Loads::One) })
+        });
+        self.shared.get_or_load_boxed(key, self.terms(), load)
     }
 
     /// [`Cache::get_many`](crate::Cache::get_many), in full.
@@ -104,7 +123,7 @@ impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
     ) -> impl Future<Output = Vec<Result<Answer<V>>>> + Send
     where
         Q: Borrow<K> + ?Sized + 'k,
-        F: FnOnce(Vec<K::Owned>) -> Fut + Send + 'static,
+        F: FnOnce(Vec<K::Owned>) -> Fut + Clone + Send + 'static,
         Fut: Future<Output = Result<I, E>> + Send + 'static,
         I: IntoIterator<Item = (K::Owned, A)>,
         A: Into<Loaded<V>>,
@@ -135,7 +154,7 @@ impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
     /// [`Cache::set`](crate::Cache::set), with this call's lives and tiers.
     pub async fn set(self, key: &K, value: impl Into<Arc<V>> + Send) -> Written {
         let items = vec![(key.to_owned(), value.into())];
-        only(Finish::new(Arc::clone(self.shared).set(items, self.options)).await)
+        only(Finish::new(Arc::clone(self.shared).set(items, self.terms())).await)
     }
 
     /// [`Cache::set_many`](crate::Cache::set_many), with this call's lives and tiers.
@@ -158,11 +177,13 @@ impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
         Fut: Future<Output = R> + Send + 'static,
         R: LoadResult<V>,
     {
+        let mut load = once(load);
         let load: LoadFn<V, K> = Box::new(move |mut asked: Vec<Asked<V, K>>| {
-            let held = asked.pop().and_then(|asked| asked.value);
+            let (load, asked) = (load(), asked.pop());
+            let held = asked.and_then(|asked| asked.value);
             Box::pin(async move { load(held).await.into_loaded().map(Loads::One) })
         });
-        only(self.shared.refresh(&[key], &self.options, once(load)).await)
+        only(self.shared.refresh(&[key], &self.terms(), once(load)).await)
     }
 
     /// [`Cache::refresh_many`](crate::Cache::refresh_many), in full.
@@ -176,7 +197,7 @@ impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
     ) -> impl Future<Output = Vec<Result<Answer<V>>>> + Send
     where
         Q: Borrow<K> + ?Sized + 'k,
-        F: Fn(Vec<Held<V, K::Owned>>) -> Fut + Send + Sync + 'static,
+        F: FnOnce(Vec<Held<V, K::Owned>>) -> Fut + Clone + Send + 'static,
         Fut: Future<Output = Result<I, E>> + Send + 'static,
         I: IntoIterator<Item = (K::Owned, A)>,
         A: Into<Loaded<V>>,
@@ -205,7 +226,7 @@ impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
         load: F,
     ) -> Vec<Result<Answer<V>>>
     where
-        F: FnOnce(Vec<K::Owned>) -> Fut + Send + 'static,
+        F: FnOnce(Vec<K::Owned>) -> Fut + Clone + Send + 'static,
         Fut: Future<Output = Result<I, E>> + Send + 'static,
         I: IntoIterator<Item = (K::Owned, A)>,
         A: Into<Loaded<V>>,
@@ -218,9 +239,10 @@ impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
         if !gaps.is_empty() {
             let load: LoadFn<V, K> = Box::new(move |asked: Vec<Asked<V, K>>| {
                 let keys = asked.into_iter().map(|asked| asked.key).collect();
+                let load = load.clone();
                 Box::pin(async move { many(load(keys).await) })
             });
-            let answers = self.shared.get_or_load(&gaps, &self.options, load).await;
+            let answers = self.shared.get_or_load(&gaps, self.terms(), load).await;
             fill(&mut known, answers.into_iter().map(Some));
         }
         batch.spread(known.into_iter().flatten().collect())
@@ -231,7 +253,7 @@ impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
         items: Vec<(K::Owned, Arc<V>)>,
         places: Places,
     ) -> Vec<Written> {
-        let set = Arc::clone(self.shared).set(items, self.options);
+        let set = Arc::clone(self.shared).set(items, self.terms());
         places.spread(Finish::new(set).await)
     }
 
@@ -241,20 +263,22 @@ impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
         load: F,
     ) -> Vec<Result<Answer<V>>>
     where
-        F: Fn(Vec<Held<V, K::Owned>>) -> Fut + Send + Sync + 'static,
+        F: FnOnce(Vec<Held<V, K::Owned>>) -> Fut + Clone + Send + 'static,
         Fut: Future<Output = Result<I, E>> + Send + 'static,
         I: IntoIterator<Item = (K::Owned, A)>,
         A: Into<Loaded<V>>,
         E: Into<BoxError>,
     {
-        let load = Arc::new(load);
         let flight = move || -> LoadFn<V, K> {
-            let load = Arc::clone(&load);
-            Box::new(move |asked| Box::pin(async move { many(load(asked).await) }))
+            let load = load.clone();
+            Box::new(move |asked| {
+                let load = load.clone();
+                Box::pin(async move { many(load(asked).await) })
+            })
         };
         batch.spread(
             self.shared
-                .refresh(batch.keys(), &self.options, flight)
+                .refresh(batch.keys(), &self.terms(), flight)
                 .await,
         )
     }
@@ -293,8 +317,11 @@ where
     ))
 }
 
-/// For the only flight of a single key.
+/// For the only flight, and the only load, of a single key.
 fn once<T>(load: T) -> impl FnMut() -> T {
     let mut load = Some(load);
-    move || load.take().expect("one key has one flight")
+    move || {
+        load.take()
+            .expect("one key has one flight, which loads it once")
+    }
 }

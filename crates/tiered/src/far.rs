@@ -6,6 +6,7 @@ use std::time::Duration;
 use tiered_core::{Error, ErrorKind, Key, L2, Result, Write};
 
 use crate::near::Act;
+use crate::settings::Life;
 use crate::wire::{Packed, Wire};
 use crate::written::Outcome;
 
@@ -18,9 +19,8 @@ pub(crate) struct Far<V> {
 pub(crate) struct Job {
     pub(crate) name: String,
     pub(crate) act: Act<Packed>,
+    /// How long L2 is to remember it.
     pub(crate) life: Duration,
-    /// What becomes of the record there is, if the new one cannot be stored.
-    pub(crate) otherwise: Act<()>,
     /// Why it cannot be stored.
     pub(crate) refusal: Option<Error>,
     /// Why it is not known what L2 did.
@@ -66,13 +66,25 @@ impl<V: 'static> Far<V> {
 }
 
 impl Job {
-    /// The new record cannot be stored.
+    /// What is there is to be removed, unless something comes in its place.
+    pub(crate) fn take(name: String, life: Life) -> Self {
+        Self {
+            name,
+            act: Act::Take,
+            life: life.whole.saturating_add(life.stale),
+            refusal: None,
+            failure: None,
+        }
+    }
+
+    /// The new record cannot be stored, or cannot be made now: then nothing older may stay.
     pub(crate) fn refuse(&mut self, error: Error) {
-        self.refusal = Some(error);
-        self.act = match self.otherwise {
-            Act::Put(()) | Act::Take => Act::Take,
-            Act::Leave => Act::Leave,
-        };
+        if error.kind() == ErrorKind::Unstorable {
+            self.refusal = Some(error);
+        } else {
+            self.failure = Some(error);
+        }
+        self.act = Act::Take;
     }
 
     /// What L2 holds now.
@@ -86,8 +98,15 @@ impl Job {
         }
     }
 
-    /// The record was to be stored, and may have been.
-    pub(crate) fn is_put(&self) -> bool {
+    /// How long the value is before compression, where it was to be stored.
+    pub(crate) fn raw_bytes(&self) -> Option<usize> {
+        match &self.act {
+            Act::Put(packed) => Some(packed.raw_bytes),
+            Act::Take | Act::Leave => None,
+        }
+    }
+
+    fn is_put(&self) -> bool {
         matches!(self.act, Act::Put(_))
     }
 

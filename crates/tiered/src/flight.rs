@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::thread::panicking;
 
 use tiered_core::{Entry, Error, ErrorKind, Key, Result};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
 use crate::answer::Source;
 use crate::near::Begin;
+use crate::seeded::Seeded;
 use crate::shared::Shared;
 
 /// What a flight brought: an entry, and from where.
@@ -114,14 +115,12 @@ fn panic_outside_the_loader() -> Error {
     Error::new(ErrorKind::Panicked, message)
 }
 
-/// The flights of some keys: for each at most one that runs and one queued behind it. And who writes these keys at this
-/// time, for what a flight brings meanwhile may not be stored.
-pub(crate) struct Flights<V, K: Key + ?Sized>(HashMap<K::Owned, Slot<V>>);
+/// The flights of some keys: for each at most one that runs and one queued behind it.
+pub(crate) struct Flights<V, K: Key + ?Sized>(HashMap<K::Owned, Slot<V>, Seeded>);
 
 struct Slot<V> {
     running: Option<Flight<V>>,
     queued: Option<Flight<V>>,
-    writers: usize,
 }
 
 struct Flight<V> {
@@ -129,9 +128,17 @@ struct Flight<V> {
     landing: Landing<V>,
     /// Lets a queued flight begin.
     go: Option<oneshot::Sender<()>>,
+    /// Rings when something happens to the key.
+    bell: Option<Arc<Notify>>,
+    /// It holds nothing that it has seen, and will look again.
+    is_waiting: bool,
 }
 
 impl<V, K: Key + ?Sized> Flights<V, K> {
+    pub(crate) fn new(seeded: Seeded) -> Self {
+        Self(HashMap::with_hasher(seeded))
+    }
+
     /// The flight that a reader may join. One that is queued will do: it has not begun, so it brings nothing old.
     pub(crate) fn find(&self, key: &K) -> Option<Landing<V>> {
         let slot = self.0.get(key)?;
@@ -145,11 +152,26 @@ impl<V, K: Key + ?Sized> Flights<V, K> {
         Some(flight.landing.clone())
     }
 
-    /// This flight may store what it brings: it is the one that callers join, and nobody writes the key.
+    /// This flight may store what it brings: it is the one that callers join.
     pub(crate) fn may_store(&self, key: &K, operation: u64) -> bool {
-        let is_it = |flight: &Flight<V>| flight.operation == operation;
-        let slot = self.0.get(key);
-        slot.is_some_and(|slot| slot.running.as_ref().is_some_and(is_it) && slot.writers == 0)
+        let running = self.0.get(key).and_then(|slot| slot.running.as_ref());
+        running.is_some_and(|flight| flight.operation == operation)
+    }
+
+    /// This flight looks, from now on. The bell rings when something happens to the key.
+    pub(crate) fn look(&mut self, key: &K, operation: u64) -> Arc<Notify> {
+        let Some(flight) = self.running(key, operation) else {
+            return Arc::default();
+        };
+        flight.is_waiting = false;
+        Arc::clone(flight.bell.get_or_insert_default())
+    }
+
+    /// This flight holds nothing that it has seen, and waits to look again: callers may join it whatever happens.
+    pub(crate) fn wait(&mut self, key: &K, operation: u64) {
+        if let Some(flight) = self.running(key, operation) {
+            flight.is_waiting = true;
+        }
     }
 
     /// A new flight: it runs, or waits for the one that does.
@@ -167,6 +189,8 @@ impl<V, K: Key + ?Sized> Flights<V, K> {
             operation: begin.operation,
             landing: landing.clone(),
             go,
+            bell: None,
+            is_waiting: false,
         };
         match flight.go {
             Some(_) => slot.queued = Some(flight),
@@ -183,9 +207,16 @@ impl<V, K: Key + ?Sized> Flights<V, K> {
         (lead, landing)
     }
 
-    /// Nobody joins the running flight any more; those who are in it stay. One that waited for it may begin.
+    /// Nobody joins the running flight any more; those who are in it stay. One that was queued behind it may begin. A flight
+    /// that waits for another node stays, and hears of it: it has yet to look.
     pub(crate) fn detach(&mut self, key: &K) {
-        self.update(key, Slot::detach);
+        self.update(key, Slot::disturb);
+    }
+
+    /// The same for all keys.
+    pub(crate) fn detach_all(&mut self) {
+        self.0.values_mut().for_each(Slot::disturb);
+        self.0.retain(|_, slot| !slot.is_empty());
     }
 
     /// A flight is over.
@@ -205,22 +236,13 @@ impl<V, K: Key + ?Sized> Flights<V, K> {
         });
     }
 
-    /// Somebody begins to write the key.
-    pub(crate) fn add_writer(&mut self, key: &K) {
-        self.slot(key).writers += 1;
-    }
-
-    /// The write is over. Nobody joins a load that began before that.
-    pub(crate) fn remove_writer(&mut self, key: &K) {
-        self.update(key, |slot| {
-            slot.writers = slot.writers.saturating_sub(1);
-            slot.detach();
-        });
-    }
-
     pub(crate) fn len(&self) -> usize {
-        let is_load = |slot: &&Slot<V>| slot.running.is_some() || slot.queued.is_some();
-        self.0.values().filter(is_load).count()
+        self.0.len()
+    }
+
+    fn running(&mut self, key: &K, operation: u64) -> Option<&mut Flight<V>> {
+        let running = self.0.get_mut(key)?.running.as_mut();
+        running.filter(|flight| flight.operation == operation)
     }
 
     fn update(&mut self, key: &K, change: impl FnOnce(&mut Slot<V>)) {
@@ -228,7 +250,7 @@ impl<V, K: Key + ?Sized> Flights<V, K> {
             return;
         };
         change(slot);
-        if slot.running.is_none() && slot.queued.is_none() && slot.writers == 0 {
+        if slot.is_empty() {
             self.0.remove(key);
         }
     }
@@ -242,8 +264,21 @@ impl<V> Slot<V> {
     fn detach(&mut self) {
         self.running = self.queued.take().map(Flight::begin);
     }
-}
 
+    fn disturb(&mut self) {
+        let running = self.running.as_ref();
+        if let Some(bell) = running.and_then(|flight| flight.bell.as_ref()) {
+            bell.notify_one();
+        }
+        if !running.is_some_and(|flight| flight.is_waiting) {
+            self.detach();
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.running.is_none() && self.queued.is_none()
+    }
+}
 impl<V> Flight<V> {
     fn begin(mut self) -> Self {
         if let Some(go) = self.go.take() {
@@ -259,13 +294,6 @@ impl<V> Default for Slot<V> {
         Self {
             running: None,
             queued: None,
-            writers: 0,
         }
-    }
-}
-
-impl<V, K: Key + ?Sized> Default for Flights<V, K> {
-    fn default() -> Self {
-        Self(HashMap::new())
     }
 }

@@ -32,24 +32,44 @@ mod batch;
 #[doc(hidden)]
 pub mod bench;
 mod builder;
+mod bus;
 mod cache;
 mod call;
+mod claim;
 mod codec;
+mod coherence;
 mod compress;
+mod doubts;
 mod embedded;
 mod far;
+mod fill;
 mod finish;
 mod flight;
+mod fly;
 mod frame;
+mod hear;
+mod invalidate;
+mod invalidator;
+mod learn;
 mod load;
 mod loader;
+mod look;
+mod loopback;
+mod marks;
+mod mend;
+mod message;
 mod near;
 mod options;
+mod peers;
 mod read;
+mod refresh;
 mod rejection;
+mod seeded;
 mod settings;
 mod shared;
 mod stats;
+mod stock;
+mod trust;
 mod weight;
 mod wire;
 mod write;
@@ -67,9 +87,12 @@ pub use codec::Json;
 pub use codec::MessagePack;
 #[cfg(feature = "postcard")]
 pub use codec::Postcard;
+pub use coherence::Coherence;
 pub use compress::Compression;
 pub use embedded::Embedded;
+pub use invalidator::Invalidator;
 pub use loader::{Held, LoadResult, Loaded};
+pub use loopback::Loopback;
 pub use options::{Access, Options};
 pub use rejection::Rejection;
 pub use settings::Settings;
@@ -77,8 +100,9 @@ pub use stats::Stats;
 #[cfg(feature = "testing")]
 pub use tiered_core::testing;
 pub use tiered_core::{
-    Bound, BoxError, Clock, Codec, Entry, Error, ErrorKind, Key, L1, L2, ManualClock, Random,
-    Record, Result, Stamp, Tick, Usage, Version, Write,
+    Backplane, Begun, Bound, BoxError, Claim, Claimed, Clock, Codec, Entry, Error, ErrorKind,
+    Expiry, Fill, Hold, Key, Kind, L1, L2, ManualClock, Mark, NewMark, News, Random, Record,
+    Result, Seen, Stamp, Subscription, Tags, Tick, Usage, Version, Write,
 };
 #[cfg(feature = "moka")]
 pub use tiered_moka::Moka;

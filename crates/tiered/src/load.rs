@@ -1,4 +1,4 @@
-//! Flights from inside: what their task does.
+//! Loads: what their loader brings, and where it goes.
 
 use std::any::Any;
 use std::borrow::Borrow;
@@ -7,188 +7,72 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
-use tiered_core::{BoxError, Entry, Error, ErrorKind, Key, Result};
-use tokio::runtime::Handle;
+use tiered_core::{Entry, Error, ErrorKind, Key, Result};
 
-use crate::answer::{Answer, Source};
-use crate::batch::{fill, gaps};
-use crate::flight::{Landed, Lead};
+use crate::claim::{Grip, Right};
+use crate::fill::{Draft, Fate};
+use crate::flight::Lead;
+use crate::fly::{Asked, LoadFn};
 use crate::loader::{Held, Loaded, Loads, What};
 use crate::near::{Act, By, Start};
-use crate::options::Options;
-use crate::read::{Look, no_runtime, sit_down};
+use crate::options::{Options, Terms};
 use crate::settings::Life;
 use crate::shared::Shared;
 use crate::stats::Count;
-use crate::write::{Change, load_millis};
-
-/// A loader of the keys it is given, whatever the caller wrote it as.
-pub(crate) type LoadFn<V, K> = Box<dyn FnOnce(Vec<Asked<V, K>>) -> Loading<V, K> + Send>;
-pub(crate) type Loading<V, K> =
-    BoxFuture<'static, Result<Loads<V, <K as ToOwned>::Owned>, BoxError>>;
-pub(crate) type Asked<V, K> = Held<V, <K as ToOwned>::Owned>;
+use crate::write::load_millis;
 
 /// A key that is about to be loaded.
-struct Wanted<V, K: Key + ?Sized> {
-    lead: Lead<V, K>,
+pub(crate) struct Wanted<V, K: Key + ?Sized> {
+    pub(crate) lead: Lead<V, K>,
     /// The copy that the load would replace.
     held: Option<Entry<V>>,
-    /// L2 did not answer; it is not asked again for this key.
-    is_l2_silent: bool,
+    pub(crate) right: Right,
 }
 
-/// A flight that is about to land, and what is to be stored; or why nothing is.
-type Draft<V, K> = (Lead<V, K>, Result<Change<V, K>>);
-
-/// On what terms a load is made.
-struct Terms {
-    mode: Mode,
-    options: Options,
+/// How a load treats what is cached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// It fills a gap.
+    Fill,
+    /// It replaces what is there: where the new cannot go, the old is taken out.
+    Replace,
 }
 
-impl Terms {
+impl Mode {
     /// What becomes of the copies in L1 and in L2.
-    fn acts(&self, life: Life, is_kept: bool) -> (Act<()>, Act<()>) {
+    fn acts(self, options: &Options, life: Life, is_kept: bool) -> (Act<()>, Act<()>) {
         let act = |may_write: bool, life: Duration| {
-            let is_put = is_kept && may_write && !life.is_zero();
-            if is_put {
+            if is_kept && may_write && !life.is_zero() {
                 Act::Put(())
             } else {
                 self.otherwise()
             }
         };
-        let (near, far) = (self.options.l1.writes(), self.options.l2.writes());
-        (act(near, life.near), act(far, life.whole))
+        let near = act(options.l1.writes(), life.near);
+        (near, act(options.l2.writes(), life.whole))
     }
 
-    /// What becomes of an old copy where the new one cannot go.
-    fn otherwise(&self) -> Act<()> {
-        match self.mode {
-            Mode::Fill => Act::Leave,
-            Mode::Replace => Act::Take,
+    fn otherwise(self) -> Act<()> {
+        match self {
+            Self::Fill => Act::Leave,
+            Self::Replace => Act::Take,
         }
     }
-}
-
-/// How a flight treats what is cached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mode {
-    /// It fills a gap.
-    Fill,
-    /// It replaces what is there.
-    Replace,
 }
 
 impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
-    /// Lands each of these flights: from L2, or else from the loader.
-    pub(crate) async fn fly(
-        self: Arc<Self>,
-        leads: Vec<Lead<V, K>>,
-        options: Options,
-        load: LoadFn<V, K>,
-    ) {
-        let keys: Vec<&K> = leads.iter().map(|lead| lead.key.borrow()).collect();
-        let looks = self.look(&keys, &options).await;
-        let mut wanted = Vec::new();
-        for (lead, look) in leads.into_iter().zip(looks) {
-            match look {
-                Look::Fresh(found) => {
-                    let entry = self.take_in(lead.key.borrow(), &lead.begin, found, &options);
-                    lead.land(Ok(Landed::new(entry, Source::L2)));
-                }
-                Look::Silent => wanted.push(Wanted::new(lead, (None, true))),
-                Look::Old(_) | Look::Nothing => wanted.push(Wanted::new(lead, (None, false))),
-            }
-        }
-        if !wanted.is_empty() {
-            self.counters.add(Count::Misses, wanted.len() as u64);
-            self.load(
-                wanted,
-                Terms {
-                    mode: Mode::Fill,
-                    options,
-                },
-                load,
-            )
-            .await;
-        }
-    }
-
-    /// The answers of loads that begin now, or as soon as the loads that already run have ended. `load` is asked for
-    /// one loader for all keys that are free, and one for each key whose load already runs: to wait for a key while
-    /// holding another could last for ever.
-    pub(crate) async fn refresh(
-        self: &Arc<Self>,
-        keys: &[&K],
-        options: &Options,
-        mut load: impl FnMut() -> LoadFn<V, K>,
-    ) -> Vec<Result<Answer<V>>> {
-        let Ok(runtime) = Handle::try_current() else {
-            return keys.iter().map(|_| Err(no_runtime())).collect();
-        };
-        let start = self.near.start(self.now());
-        let seats = keys
-            .iter()
-            .map(|key| self.near.join_later(self, key, start));
-        let (places, leads) = sit_down(seats);
-        let (queued, free): (Vec<_>, Vec<_>) = leads.into_iter().partition(Lead::is_queued);
-        let flights = queued
-            .into_iter()
-            .map(|lead| vec![lead])
-            .chain((!free.is_empty()).then_some(free));
-        for leads in flights {
-            runtime.spawn(Arc::clone(self).fly_again(leads, *options, load()));
-        }
-        self.arrive(places).await
-    }
-
-    /// Lands each of these flights from the loader, which is shown what it would replace.
-    async fn fly_again(
-        self: Arc<Self>,
-        mut leads: Vec<Lead<V, K>>,
-        options: Options,
-        load: LoadFn<V, K>,
-    ) {
-        for lead in &mut leads {
-            lead.take_off().await;
-        }
-        let keys: Vec<&K> = leads.iter().map(|lead| lead.key.borrow()).collect();
-        let helds = self.held(&keys, &options).await;
-        let wanted = leads.into_iter().zip(helds);
-        let wanted = wanted.map(|(lead, held)| Wanted::new(lead, held));
-        let terms = Terms {
-            mode: Mode::Replace,
-            options,
-        };
-        self.load(wanted.collect(), terms, load).await;
-    }
-
-    /// The copy of each key that a load would replace: fresh in L1, or in L2, or any in L1. And whether L2 is silent.
-    async fn held(&self, keys: &[&K], options: &Options) -> Vec<(Option<Entry<V>>, bool)> {
-        let now = self.now();
-        let copies = keys
-            .iter()
-            .map(|key| self.near.held(key).filter(|_| options.l1.reads()));
-        let copies: Vec<_> = copies.collect();
-        let is_fresh = |copy: &&Entry<V>| copy.is_fresh(now);
-        let fresh = copies
-            .iter()
-            .map(|copy| copy.as_ref().filter(is_fresh).cloned());
-        let mut helds: Vec<_> = fresh
-            .map(|copy| copy.map(|entry| (Some(entry), false)))
-            .collect();
-        let looks = self.look(&gaps(keys, &helds), options).await;
-        fill(&mut helds, looks.into_iter().map(|look| Some(look.held())));
-        let helds = helds.into_iter().map(|held| held.unwrap_or((None, true)));
-        helds
-            .zip(copies)
-            .map(|((held, is_l2_silent), copy)| (held.or(copy), is_l2_silent))
-            .collect()
-    }
-
     /// Runs the loader, stores what it brings as far as nothing has changed since, and lands the flights.
-    async fn load(&self, mut wanted: Vec<Wanted<V, K>>, terms: Terms, load: LoadFn<V, K>) {
+    pub(crate) async fn load(
+        self: &Arc<Self>,
+        mut wanted: Vec<Wanted<V, K>>,
+        terms: &Terms,
+        mode: Mode,
+        load: &mut LoadFn<V, K>,
+    ) {
+        if wanted.is_empty() {
+            return;
+        }
+        let known = self.marks.known();
         let begun = self.now();
         for Wanted { lead, .. } in &mut wanted {
             let start = Start {
@@ -197,24 +81,50 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             };
             lead.begin = self.near.begin(lead.key.borrow(), By::Load, start);
         }
-        let asked = wanted.iter().map(Wanted::asked).collect();
-        self.counters.add(Count::Loads, wanted.len() as u64);
-        match run::<V, K>(load, asked).await {
-            Ok(mut loads) => {
+        self.count_loads(&wanted);
+        match self.run(&wanted, load).await {
+            Ok(mut brought) => {
                 let took = self.now().since(begun);
                 let draft = |wanted: Wanted<V, K>| {
-                    let loaded = loads.take(&wanted.lead.key);
-                    self.draft(wanted, loaded, took, &terms)
+                    let loaded = brought.take(&wanted.lead.key);
+                    self.draft(wanted, loaded, took, (terms, mode))
                 };
-                self.settle(wanted.into_iter().map(draft).collect()).await;
+                let drafts = wanted.into_iter().map(draft).collect();
+                self.settle_loads(drafts, &known, terms).await;
             }
-            Err(error) => {
-                self.counters.add(Count::LoadErrors, wanted.len() as u64);
-                for Wanted { lead, .. } in wanted {
-                    lead.land(Err(error.clone()));
-                }
-            }
+            Err(error) => self.fail(wanted, &error).await,
         }
+    }
+
+    /// Runs the loader, and keeps the claims alive meanwhile.
+    async fn run(
+        &self,
+        wanted: &[Wanted<V, K>],
+        load: &mut LoadFn<V, K>,
+    ) -> Result<Loads<V, K::Owned>> {
+        let asked = wanted.iter().map(Wanted::asked).collect();
+        let leads: Vec<_> = wanted.iter().map(|wanted| &wanted.lead).collect();
+        let grips = grips(wanted);
+        tokio::select! {
+            biased;
+            loaded = run::<V, K>(load, asked) => loaded,
+            never = self.keep(&leads, &grips) => match never {},
+        }
+    }
+
+    async fn fail(&self, wanted: Vec<Wanted<V, K>>, error: &Error) {
+        self.counters.add(Count::LoadErrors, wanted.len() as u64);
+        self.release(&grips(&wanted)).await;
+        for Wanted { lead, .. } in wanted {
+            lead.land(Err(error.clone()));
+        }
+    }
+
+    fn count_loads(&self, wanted: &[Wanted<V, K>]) {
+        let is_unfenced = |wanted: &&Wanted<V, K>| matches!(wanted.right, Right::Unfenced);
+        let unfenced = wanted.iter().filter(is_unfenced).count();
+        self.counters.add(Count::Loads, wanted.len() as u64);
+        self.counters.add(Count::LoadsUnfenced, unfenced as u64);
     }
 
     /// What is to be done with what was loaded for one key.
@@ -223,61 +133,37 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         wanted: Wanted<V, K>,
         loaded: Loaded<V>,
         took: Duration,
-        terms: &Terms,
+        (terms, mode): (&Terms, Mode),
     ) -> Draft<V, K> {
-        let Wanted {
+        let Wanted { lead, held, right } = wanted;
+        let value = value(loaded.what, held);
+        let is_negative = matches!(value, Ok(None));
+        let options = &terms.options;
+        let life = self
+            .settings
+            .life(options, loaded.ttl, is_negative, &self.random);
+        let (l1, l2) = match value {
+            Ok(_) => mode.acts(options, life, loaded.is_kept),
+            Err(_) => (Act::Leave, Act::Leave),
+        };
+        Draft {
             lead,
-            held,
-            is_l2_silent,
-        } = wanted;
-        let change = value(loaded.what, held).map(|value| {
-            let options = &terms.options;
-            let life = self
-                .settings
-                .life(options, loaded.ttl, value.is_none(), &self.random);
-            let (l1, l2) = terms.acts(life, loaded.is_kept);
-            Change {
-                key: lead.key.clone(),
-                begin: lead.begin,
-                entry: self.entry(value, self.now(), life, load_millis(took)),
-                life,
-                l1,
-                l2: if is_l2_silent { Act::Leave } else { l2 },
-                otherwise: terms.otherwise(),
-            }
-        });
-        (lead, change)
-    }
-
-    /// Stores what is to be stored, and lands the flights.
-    async fn settle(&self, drafts: Vec<Draft<V, K>>) {
-        let (mut leads, mut changes) = (Vec::new(), Vec::new());
-        for (lead, change) in drafts {
-            match change {
-                Ok(change) => {
-                    leads.push(lead);
-                    changes.push(change);
-                }
-                Err(error) => {
-                    self.counters.add(Count::LoadErrors, 1);
-                    lead.land(Err(error));
-                }
-            }
-        }
-        self.apply(&changes).await;
-        for (lead, change) in leads.into_iter().zip(changes) {
-            lead.land(Ok(Landed::new(change.entry, Source::Loader)));
+            right,
+            entry: value.map(|value| self.entry(value, self.now(), life, load_millis(took))),
+            tags: loaded.tags,
+            life,
+            l1,
+            l2,
+            otherwise: mode.otherwise(),
+            packed: None,
+            fate: Fate::before(self.far.is_some()),
         }
     }
 }
 
 impl<V, K: Key + ?Sized> Wanted<V, K> {
-    fn new(lead: Lead<V, K>, (held, is_l2_silent): (Option<Entry<V>>, bool)) -> Self {
-        Self {
-            lead,
-            held,
-            is_l2_silent,
-        }
+    pub(crate) fn new(lead: Lead<V, K>, held: Option<Entry<V>>, right: Right) -> Self {
+        Self { lead, held, right }
     }
 
     fn asked(&self) -> Asked<V, K> {
@@ -287,6 +173,11 @@ impl<V, K: Key + ?Sized> Wanted<V, K> {
             value,
         }
     }
+}
+
+fn grips<V, K: Key + ?Sized>(wanted: &[Wanted<V, K>]) -> Vec<&Grip> {
+    let grips = wanted.iter().filter_map(|wanted| wanted.right.grip());
+    grips.collect()
 }
 
 fn value<V>(what: What<V>, held: Option<Entry<V>>) -> Result<Option<Arc<V>>> {
@@ -305,7 +196,7 @@ fn value<V>(what: What<V>, held: Option<Entry<V>>) -> Result<Option<Arc<V>>> {
 
 /// Runs the loader to its end, and makes an error of a panic.
 async fn run<V, K: Key + ?Sized>(
-    load: LoadFn<V, K>,
+    load: &mut LoadFn<V, K>,
     asked: Vec<Asked<V, K>>,
 ) -> Result<Loads<V, K::Owned>> {
     match AssertUnwindSafe(async move { load(asked).await })

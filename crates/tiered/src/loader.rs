@@ -25,6 +25,7 @@ use tiered_core::{BoxError, Error, ErrorKind, Result};
 pub struct Loaded<V> {
     pub(crate) what: What<V>,
     pub(crate) ttl: Option<Duration>,
+    pub(crate) tags: Vec<Box<str>>,
     pub(crate) is_kept: bool,
 }
 
@@ -59,6 +60,17 @@ impl<V> Loaded<V> {
         self
     }
 
+    /// The tags of this answer, beside those that its caller has named: [`remove_tag`](crate::Cache::remove_tag) of any of
+    /// them removes it. At most 32 in all, of 1 to 128 bytes each; otherwise the answer is not stored.
+    ///
+    /// Tags that the caller names cost nothing where they are known; of one that is first heard of here, L2 is asked once
+    /// more, and if any tag was removed during the load the answer is not stored.
+    #[must_use]
+    pub fn tags<T: Into<Box<str>>>(mut self, tags: impl IntoIterator<Item = T>) -> Self {
+        self.tags.extend(tags.into_iter().map(Into::into));
+        self
+    }
+
     /// This answer is for those who wait for it, and is not stored.
     #[must_use]
     pub fn uncached(mut self) -> Self {
@@ -70,6 +82,7 @@ impl<V> Loaded<V> {
         Self {
             what,
             ttl: None,
+            tags: Vec::new(),
             is_kept: true,
         }
     }
@@ -103,6 +116,7 @@ impl<V> fmt::Debug for Loaded<V> {
         };
         f.debug_struct(what)
             .field("ttl", &self.ttl)
+            .field("tags", &self.tags)
             .field("is_kept", &self.is_kept)
             .finish()
     }

@@ -9,19 +9,19 @@
 //!
 //! The flights of a stripe's keys are behind the same lock, because an invalidation also detaches the running flight:
 //! a caller who comes later must not be given what was loaded before. For what a flight brings, that is also the
-//! sharper test: "has changed" is then "was detached, or the key is being written", and a neighbour in the stripe
-//! disturbs nothing.
+//! sharper test: "has changed" is then "was detached", and a neighbour in the stripe disturbs nothing.
 
-use std::borrow::Borrow;
-use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tiered_core::{Entry, Key, L1, Tick, Usage};
+use tiered_core::{Begun, Entry, Key, L1, Random, Tick, Usage, Version};
+use tokio::sync::Notify;
 
 use crate::flight::{Flights, Seat};
+use crate::seeded::Seeded;
 use crate::shared::Shared;
+use crate::trust::Trust;
 
 /// How many generations: two operations on different keys disturb each other about once in so many cases.
 const STRIPES: usize = 8192;
@@ -30,8 +30,9 @@ const STRIPES: usize = 8192;
 const LOCKS: usize = 128;
 
 pub(crate) struct Near<V, K: Key + ?Sized> {
+    pub(crate) trust: Trust,
     l1: Option<Box<dyn L1<V, K>>>,
-    hasher: RandomState,
+    seeded: Seeded,
     operations: AtomicU64,
     /// The operation that last changed a key of the stripe.
     generations: Box<[AtomicU64]>,
@@ -50,7 +51,7 @@ pub(crate) struct Start {
 pub(crate) struct Begin {
     pub(crate) by: By,
     pub(crate) operation: u64,
-    pub(crate) at: Tick,
+    pub(crate) at: Begun,
     generation: u64,
 }
 
@@ -76,31 +77,50 @@ pub(crate) enum By {
 }
 
 impl<V: 'static, K: Key + ?Sized> Near<V, K> {
-    pub(crate) fn new(l1: Option<Box<dyn L1<V, K>>>) -> Self {
+    pub(crate) fn new(l1: Option<Box<dyn L1<V, K>>>, trust: Trust, random: &Random) -> Self {
+        let seeded = Seeded::new(random);
+        let flights = || Mutex::new(Flights::new(seeded));
         Self {
+            trust,
             l1,
-            hasher: RandomState::new(),
+            seeded,
             operations: AtomicU64::new(1),
             generations: (0..STRIPES).map(|_| AtomicU64::new(0)).collect(),
-            flights: (0..LOCKS).map(|_| Mutex::default()).collect(),
+            flights: (0..LOCKS).map(|_| flights()).collect(),
         }
     }
 
-    /// The copy under `key`, if it is fresh at `now`.
+    /// The copy under `key`, if it is fresh at `now` and there is no doubt about it.
     #[inline]
     pub(crate) fn hit(&self, key: &K, now: Tick) -> Option<Entry<V>> {
         let found = self.l1.as_ref()?.get(key);
         // Passed on as it came: taking it apart would copy it.
         match &found {
-            Some(entry) if entry.is_fresh(now) => found,
+            Some(entry) if entry.is_fresh(now) && self.trust.covers(entry, now) => found,
             Some(_) => self.bury(key, now),
             None => None,
         }
     }
 
+    /// The copy under `key` that would be a hit if it were known that nobody has changed the key.
+    pub(crate) fn doubtful(&self, key: &K, now: Tick) -> Option<Entry<V>> {
+        self.outdated(key).filter(|copy| copy.is_fresh(now))
+    }
+
     /// The copy under `key`, whatever its age.
     pub(crate) fn held(&self, key: &K) -> Option<Entry<V>> {
         self.l1.as_ref()?.get(key)
+    }
+
+    /// The copy under `key`, however old, unless the namespace was cleared since.
+    pub(crate) fn outdated(&self, key: &K) -> Option<Entry<V>> {
+        let copy = self.held(key)?;
+        self.trust.is_of_this_era(&copy).then_some(copy)
+    }
+
+    /// The copy under `key` that may still serve where nothing better can be had.
+    pub(crate) fn fallback(&self, key: &K, now: Tick) -> Option<Entry<V>> {
+        self.outdated(key).filter(|copy| !copy.is_dead(now))
     }
 
     /// The start of an operation. A batch has one for all its keys, so that its own changes do not count as somebody
@@ -115,25 +135,19 @@ impl<V: 'static, K: Key + ?Sized> Near<V, K> {
     /// BEGIN: to be called before L2, the source or the value to write is looked at.
     pub(crate) fn begin(&self, key: &K, by: By, from: Start) -> Begin {
         let generation = self.generation(self.stripe(key)).load(Ordering::Acquire);
-        let Start { operation, at } = from;
         Begin {
             by,
-            operation,
-            at,
+            operation: from.operation,
+            at: Begun::new(self.trust.era(), from.at),
             generation,
         }
-    }
-
-    /// A flight may store what it brings, so far.
-    pub(crate) fn may_store(&self, key: &K, begin: &Begin) -> bool {
-        self.lock(self.stripe(key)).may_store(key, begin.operation)
     }
 
     /// INSTALL: does `act` if nothing has changed since `begin`, and says whether it did. A write that comes second
     /// takes the copy out instead: in which order two overlapping writes reached L2 is not known here.
     pub(crate) fn install(&self, key: &K, begin: &Begin, act: Act<Entry<V>>) -> bool {
         let stripe = self.stripe(key);
-        let flights = self.lock(stripe);
+        let mut flights = self.lock(stripe);
         let is_current = match begin.by {
             By::Look | By::Load => flights.may_store(key, begin.operation),
             By::Read | By::Write => self.is_unmoved(stripe, begin),
@@ -151,6 +165,9 @@ impl<V: 'static, K: Key + ?Sized> Near<V, K> {
             // Never a number that was there before: who saw that one would take the stripe for unmoved.
             By::Load | By::Write => self.move_on(stripe, self.operation()),
         }
+        if begin.by == By::Write {
+            flights.detach(key);
+        }
         drop(flights);
         // Only now: a value's own `Drop` may use the cache.
         drop(taken);
@@ -164,6 +181,45 @@ impl<V: 'static, K: Key + ?Sized> Near<V, K> {
         self.move_on(stripe, self.operation());
         flights.detach(key);
         self.apply(key, Act::Take)
+    }
+
+    /// DROP on behalf of another node that has changed the key, and has given it this version: a copy that has it already
+    /// may stay, and after a mere `refill` or expiry an older one may still serve as a fallback.
+    pub(crate) fn changed(&self, key: &K, version: Option<Version>, is_refill: bool, now: Tick) {
+        let stripe = self.stripe(key);
+        let mut flights = self.lock(stripe);
+        self.move_on(stripe, self.operation());
+        flights.detach(key);
+        let copy = self.held(key).filter(|copy| Some(copy.version) != version);
+        let taken = match copy {
+            None => None,
+            Some(copy) if is_refill => self.apply(key, Act::Put(expired(copy, now))),
+            Some(_) => self.apply(key, Act::Take),
+        };
+        drop(flights);
+        drop(taken);
+    }
+
+    /// No caller joins a flight any more that runs now; waiting ones look again.
+    pub(crate) fn detach_all(&self) {
+        for flights in &self.flights {
+            lock(flights).detach_all();
+        }
+    }
+
+    /// Nobody joins the flight of this key any more that runs now.
+    pub(crate) fn detach(&self, key: &K) {
+        self.lock(self.stripe(key)).detach(key);
+    }
+
+    /// The flight looks, from now on. The bell rings when something happens to the key.
+    pub(crate) fn look(&self, key: &K, operation: u64) -> Arc<Notify> {
+        self.lock(self.stripe(key)).look(key, operation)
+    }
+
+    /// The flight holds nothing that it has seen, and waits to look again.
+    pub(crate) fn wait(&self, key: &K, operation: u64) {
+        self.lock(self.stripe(key)).wait(key, operation);
     }
 
     /// A seat in the flight of `key`: the one there is, or a new one to lead. With `look`, a copy that came into L1
@@ -180,7 +236,9 @@ impl<V: 'static, K: Key + ?Sized> Near<V, K> {
             return Seat::Wait(landing);
         }
         let copy = if look { self.held(key) } else { None };
-        if let Some(entry) = copy.filter(|entry| entry.is_fresh(from.at)) {
+        let is_hit =
+            |entry: &Entry<V>| entry.is_fresh(from.at) && self.trust.covers(entry, from.at);
+        if let Some(entry) = copy.filter(is_hit) {
             return Seat::Ready(entry);
         }
         let (lead, landing) = flights.board(shared, key, self.begin(key, By::Look, from));
@@ -215,7 +273,8 @@ impl<V: 'static, K: Key + ?Sized> Near<V, K> {
     #[cold]
     fn bury(&self, key: &K, now: Tick) -> Option<Entry<V>> {
         let flights = self.lock(self.stripe(key));
-        let is_dead = self.held(key).is_some_and(|entry| entry.is_dead(now));
+        let is_dead = |entry: Entry<V>| entry.is_dead(now) || !self.trust.is_of_this_era(&entry);
+        let is_dead = self.held(key).is_some_and(is_dead);
         let dead = if is_dead {
             self.apply(key, Act::Take)
         } else {
@@ -252,16 +311,6 @@ impl<V: 'static, K: Key + ?Sized> Near<V, K> {
 }
 
 impl<V, K: Key + ?Sized> Near<V, K> {
-    /// From now on until the end of what is answered, no flight stores anything under these keys: L2 could take it after
-    /// the write.
-    pub(crate) fn write<'a>(&'a self, keys: &'a [K::Owned]) -> Writing<'a, V, K> {
-        for key in keys {
-            let key = key.borrow();
-            self.lock(self.stripe(key)).add_writer(key);
-        }
-        Writing { near: self, keys }
-    }
-
     /// The flight of `key` with this number is over.
     pub(crate) fn leave(&self, key: &K, operation: u64) {
         self.lock(self.stripe(key)).leave(key, operation);
@@ -273,7 +322,7 @@ impl<V, K: Key + ?Sized> Near<V, K> {
     }
 
     fn stripe(&self, key: &K) -> usize {
-        let hash = self.hasher.hash_one(key);
+        let hash = self.seeded.hash_one(key);
         usize::try_from(hash % STRIPES as u64).unwrap_or_default()
     }
 
@@ -288,18 +337,11 @@ impl<V, K: Key + ?Sized> Near<V, K> {
     }
 }
 
-/// Keys that are being written.
-pub(crate) struct Writing<'a, V, K: Key + ?Sized> {
-    near: &'a Near<V, K>,
-    keys: &'a [K::Owned],
-}
-
-impl<V, K: Key + ?Sized> Drop for Writing<'_, V, K> {
-    fn drop(&mut self) {
-        for key in self.keys {
-            let key = key.borrow();
-            self.near.lock(self.near.stripe(key)).remove_writer(key);
-        }
+/// The copy as one that is no longer fresh.
+fn expired<V>(copy: Entry<V>, now: Tick) -> Entry<V> {
+    Entry {
+        fresh_until: copy.fresh_until.min(now),
+        ..copy
     }
 }
 

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use tiered_core::Version;
+
 /// What one call does differently from the cache's [`Settings`](crate::Settings). What is left out is as set there.
 ///
 /// Reads, loads and writes look at a tier, and change it, only as far as the tier's [`Access`] allows. A `set` or a
@@ -35,6 +37,24 @@ pub struct Options {
     pub l1: Access,
     /// What this call does with L2. Default: [`Access::ReadWrite`].
     pub l2: Access,
+    /// See this write: one that [`set`](crate::Cache::set) or another invalidation has returned, on any node. L1 answers
+    /// only if it holds exactly this version; otherwise L2 is read from now on, and no load is joined that began earlier. After a
+    /// removal nothing has its version, so L2 is always read. Default: `None`.
+    pub after: Option<Version>,
+}
+
+/// Options and tags of one call, to keep.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Terms {
+    pub(crate) options: Options,
+    pub(crate) tags: Vec<Box<str>>,
+}
+
+impl Terms {
+    pub(crate) fn new(options: Options, tags: &[&str]) -> Self {
+        let tags = tags.iter().map(|tag| Box::from(*tag)).collect();
+        Self { options, tags }
+    }
 }
 
 /// What a call may do with a tier.

@@ -2,44 +2,21 @@
 
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
-use tiered_core::{Entry, Error, ErrorKind, Key, Record, Result};
+use futures_util::future::{BoxFuture, join};
+use tiered_core::{Entry, Error, ErrorKind, Key, Kind, Record, Result, Tick};
 use tokio::runtime::Handle;
 
 use crate::answer::{Answer, Source};
 use crate::batch::{fill, gaps, only};
-use crate::far::{Far, borrowed};
+use crate::far::borrowed;
 use crate::flight::{Landed, Landing, Lead, Seat};
-use crate::load::LoadFn;
+use crate::fly::LoadFn;
+use crate::look::{Found, How, Look};
 use crate::near::{Act, Begin, By};
-use crate::options::Options;
+use crate::options::{Options, Terms};
 use crate::shared::Shared;
 use crate::stats::Count;
-use crate::wire::{Now, Unpacked};
-
-/// What a look into L2 has shown.
-pub(crate) enum Look<V> {
-    /// A value, or that there is none, that may be used.
-    Fresh(Unpacked<V>),
-    /// One whose life is over.
-    Old(Entry<V>),
-    /// Nothing, or nothing to be believed.
-    Nothing,
-    /// L2 could not be asked.
-    Silent,
-}
-
-impl<V> Look<V> {
-    /// The copy that was seen, fresh or not; and whether L2 did not answer.
-    pub(crate) fn held(self) -> (Option<Entry<V>>, bool) {
-        match self {
-            Self::Fresh(found) => (Some(found.entry), false),
-            Self::Old(entry) => (Some(entry), false),
-            Self::Nothing => (None, false),
-            Self::Silent => (None, true),
-        }
-    }
-}
+use crate::wire::{Address, Now, Presence};
 
 impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     /// What L1 has that may be used. Never waits.
@@ -57,7 +34,14 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             return None;
         }
         let now = self.now();
-        let entry = self.near.hit(key, now)?;
+        let hit = self.near.hit(key, now);
+        let is_wanted = |entry: &Entry<V>| options.after.is_none_or(|after| entry.version == after);
+        let Some(entry) = hit.filter(is_wanted) else {
+            if options.after.is_some() {
+                self.near.drop_copy(key);
+            }
+            return None;
+        };
         self.counters.add_hit(Source::L1, &entry);
         Some(Answer::new(entry, Source::L1, now))
     }
@@ -66,20 +50,14 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     /// future to move about.
     #[cold]
     pub(crate) fn get_far_boxed<'a>(
-        &'a self,
+        self: &'a Arc<Self>,
         key: &'a K,
         options: Options,
     ) -> BoxFuture<'a, Option<Answer<V>>> {
         Box::pin(async move {
+            self.attend();
             let begin = self.near.begin(key, By::Read, self.near.start(self.now()));
-            let look = match self.far.as_ref().filter(|_| options.l2.reads()) {
-                Some(far) => {
-                    let name = far.wire.name(key);
-                    let record = only(far.l2.get_many(&[name.as_str()]).await);
-                    self.judge(far, &name, record, Now::of(&self.clock))
-                }
-                None => Look::Nothing,
-            };
+            let look = self.look_at(key, &options).await;
             self.answer(key, &begin, look, &options)
         })
     }
@@ -89,14 +67,19 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     pub(crate) fn get_or_load_boxed<'a>(
         self: &'a Arc<Self>,
         key: &'a K,
-        options: Options,
+        terms: Terms,
         load: LoadFn<V, K>,
     ) -> BoxFuture<'a, Result<Answer<V>>> {
-        Box::pin(async move { only(self.get_or_load(&[key], &options, load).await) })
+        Box::pin(async move { only(self.get_or_load(&[key], terms, load).await) })
     }
 
     /// What L2 has that may be used, for keys that L1 has not.
-    pub(crate) async fn get_far(&self, keys: &[&K], options: &Options) -> Vec<Option<Answer<V>>> {
+    pub(crate) async fn get_far(
+        self: &Arc<Self>,
+        keys: &[&K],
+        options: &Options,
+    ) -> Vec<Option<Answer<V>>> {
+        self.attend();
         let start = self.near.start(self.now());
         let begins: Vec<_> = keys
             .iter()
@@ -121,71 +104,69 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             self.counters.add(Count::Misses, 1);
             return None;
         };
-        let now = found.entry.begun;
-        let entry = self.take_in(key, begin, found, options);
-        Some(Answer::new(entry, Source::L2, now))
+        let now = found.at;
+        let landed = self.take_in(key, begin, found, options);
+        Some(Answer::new(landed.entry, landed.source, now))
     }
 
-    /// Asks L2 for these keys, in one round trip.
-    pub(crate) async fn look(&self, keys: &[&K], options: &Options) -> Vec<Look<V>> {
-        let far = match &self.far {
-            Some(far) if options.l2.reads() => far,
-            _ => return keys.iter().map(|_| Look::Nothing).collect(),
-        };
-        let names = far.names(keys);
-        let records = far.l2.get_many(&borrowed(&names)).await;
-        let now = Now::of(&self.clock);
-        let judge = |(name, record): (&String, _)| self.judge(far, name, record, now);
-        names.iter().zip(records).map(judge).collect()
-    }
-
-    fn judge(&self, far: &Far<V>, name: &str, record: Result<Option<Record>>, now: Now) -> Look<V> {
-        let record = match record {
-            Ok(Some(record)) => record,
-            Ok(None) => return Look::Nothing,
-            Err(_) => {
-                self.counters.add(Count::L2Errors, 1);
-                return Look::Silent;
-            }
-        };
-        match far.wire.unpack(name, &record, now) {
-            Ok(found) if found.entry.is_fresh(now.tick) => Look::Fresh(found),
-            Ok(found) => Look::Old(found.entry),
-            Err(reason) => {
-                self.counters.add_rejected(reason);
-                Look::Nothing
-            }
-        }
-    }
-
-    /// Puts a copy of what L2 had into L1, unless something has changed since `begin`. The copy lives no longer than
+    /// Puts a copy of what was found into L1, unless something has changed since `begin`. The copy lives no longer than
     /// what it is a copy of.
     pub(crate) fn take_in(
         &self,
         key: &K,
         begin: &Begin,
-        found: Unpacked<V>,
+        found: Found<V>,
         options: &Options,
-    ) -> Entry<V> {
-        let Unpacked { entry, raw_bytes } = found;
-        let rest = entry.fresh_until.since(entry.begun);
-        let life = self.settings.near_life(options, rest, &self.random);
-        if options.l1.writes() && !life.is_zero() {
-            let until = entry.begun.plus(life);
-            let weight = self
-                .weight
-                .of(key, entry.value.as_deref(), |_| Some(raw_bytes));
+    ) -> Landed<V> {
+        let Found { entry, how, at } = found;
+        let copy = match how {
+            How::Read(raw_bytes) => self.copy(key, &entry, (at, raw_bytes), options),
+            How::Confirmed => Some(entry.clone()),
+            How::Blindly => None,
+        };
+        if let Some(copy) = copy.filter(|_| options.l1.writes()) {
             let copy = Entry {
                 begun: begin.at,
-                fresh_until: until,
-                stale_until: until,
-                weight,
-                ..entry.clone()
+                ..copy
             };
             self.near.install(key, begin, Act::Put(copy));
         }
-        self.counters.add_hit(Source::L2, &entry);
-        entry
+        let source = self.source(how);
+        self.counters.add_hit(source, &entry);
+        Landed::new(entry, source)
+    }
+
+    /// Where what was found so has come from.
+    fn source(&self, how: How) -> Source {
+        match how {
+            How::Read(_) => Source::L2,
+            How::Confirmed => {
+                self.counters.add(Count::Confirmed, 1);
+                Source::L2
+            }
+            How::Blindly => {
+                self.counters.add(Count::BlindHits, 1);
+                Source::L1
+            }
+        }
+    }
+
+    /// The copy for L1 of what L2 had at this moment; `None` if it would not live at all.
+    fn copy(
+        &self,
+        key: &K,
+        entry: &Entry<V>,
+        (at, raw_bytes): (Tick, usize),
+        options: &Options,
+    ) -> Option<Entry<V>> {
+        let rest = entry.fresh_until.since(at);
+        let life = self.settings.near_life(options, rest, &self.random);
+        let value = entry.value.as_deref();
+        (!life.is_zero()).then(|| Entry {
+            fresh_until: at.plus(life),
+            weight: self.weight.of(key, value, |_| Some(raw_bytes)),
+            ..entry.clone()
+        })
     }
 
     /// The answers of the flights of these keys, which differ from each other: those there are, and one that begins
@@ -193,12 +174,14 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     pub(crate) async fn get_or_load(
         self: &Arc<Self>,
         keys: &[&K],
-        options: &Options,
+        terms: Terms,
         load: LoadFn<V, K>,
     ) -> Vec<Result<Answer<V>>> {
         let Ok(runtime) = Handle::try_current() else {
             return keys.iter().map(|_| Err(no_runtime())).collect();
         };
+        self.attend();
+        let options = &terms.options;
         let (start, look) = (self.near.start(self.now()), options.l1.reads());
         let seats = keys
             .iter()
@@ -206,7 +189,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         let (places, leads) = sit_down(seats);
         self.count_places(&places);
         if !leads.is_empty() {
-            runtime.spawn(Arc::clone(self).fly(leads, *options, load));
+            runtime.spawn(Arc::clone(self).fly(leads, terms, load));
         }
         self.arrive(places).await
     }
@@ -235,7 +218,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     }
 
     /// A fresh value is under these keys, as far as can be told without its payload.
-    pub(crate) async fn contains(&self, keys: &[&K], options: &Options) -> Vec<bool> {
+    pub(crate) async fn contains(self: &Arc<Self>, keys: &[&K], options: &Options) -> Vec<bool> {
         let now = self.now();
         let near = keys
             .iter()
@@ -244,35 +227,58 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             .map(|entry| entry.map(|entry| entry.value.is_some()))
             .collect();
         let gaps = gaps(keys, &known);
-        if let Some(far) = self
-            .far
-            .as_ref()
-            .filter(|_| options.l2.reads() && !gaps.is_empty())
-        {
-            let names = far.names(&gaps);
-            let heads = far.l2.heads_many(&borrowed(&names)).await;
-            let found = names
-                .iter()
-                .zip(heads)
-                .map(|(name, head)| self.is_value(far, name, head).ok());
-            fill(&mut known, found);
+        if !gaps.is_empty() {
+            self.attend();
+            fill(&mut known, self.contains_far(&gaps, options).await);
         }
         known.into_iter().map(Option::unwrap_or_default).collect()
     }
 
-    /// A record's head is that of a fresh value.
-    pub(crate) fn is_value(
-        &self,
-        far: &Far<V>,
-        name: &str,
-        head: Result<Option<Record>>,
-    ) -> Result<bool> {
+    /// What L2 says of the presence of these keys, by the heads of their records. Tags are not in the head: where a record has
+    /// some, it is read as a whole.
+    async fn contains_far(&self, keys: &[&K], options: &Options) -> Vec<Option<bool>> {
+        let Some(far) = self.far.as_ref().filter(|_| options.l2.reads()) else {
+            return Vec::new();
+        };
+        let names = far.names(keys);
+        let names = borrowed(&names);
+        let (heads, ()) = join(far.l2.heads_many(&names), self.learn_space()).await;
+        let presence = |(key, head)| match self.presence(key, head) {
+            Ok(Presence::IfTagsHold) => None,
+            presence => Some(presence.is_ok_and(|presence| presence == Presence::Present)),
+        };
+        let mut known: Vec<_> = keys.iter().copied().zip(heads).map(presence).collect();
+        let tagged = gaps(keys, &known);
+        if !tagged.is_empty() {
+            let looks = self.look(&tagged, options).await;
+            let is_value = |look| matches!(look, Look::Fresh(found) if found.entry.value.is_some());
+            fill(&mut known, looks.into_iter().map(is_value).map(Some));
+        }
+        known
+    }
+
+    /// What was under a key in L2 was a fresh value, as far as its head tells.
+    pub(crate) fn is_present(&self, key: &K, head: Result<Option<Record>>) -> Result<bool> {
+        let presence = self.presence(key, head)?;
+        Ok(presence != Presence::Absent)
+    }
+
+    fn presence(&self, key: &K, head: Result<Option<Record>>) -> Result<Presence> {
         let head = head.inspect_err(|_| self.counters.add(Count::L2Errors, 1))?;
-        let is_present = head.map(|head| far.wire.is_present(name, &head, Now::of(&self.clock)));
-        let is_present = is_present
-            .transpose()
-            .inspect_err(|reason| self.counters.add_rejected(*reason));
-        Ok(is_present.ok().flatten().unwrap_or_default())
+        let (Some(far), Some(space), Some(head)) = (&self.far, self.marks.space(), head) else {
+            return Ok(Presence::Absent);
+        };
+        let is_entry = matches!(head.kind(), Kind::Value | Kind::Stale | Kind::Foreign);
+        if !is_entry || self.doubts.has(key) {
+            return Ok(Presence::Absent);
+        }
+        let name = far.wire.name(key);
+        let address = Address { name: &name, space };
+        let presence = far.wire.presence(address, &head, Now::of(&self.clock));
+        Ok(presence.unwrap_or_else(|reason| {
+            self.counters.add_rejected(reason);
+            Presence::Absent
+        }))
     }
 }
 

@@ -3,7 +3,7 @@
 /// ```
 /// use tiered::Rejection;
 ///
-/// assert_eq!(Rejection::ALL.len(), 9);
+/// assert_eq!(Rejection::ALL.len(), 10);
 /// assert_eq!(Rejection::Corrupt.as_str(), "corrupt");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -13,8 +13,10 @@ pub enum Rejection {
     Foreign,
     /// A frame of a format that this version does not know.
     Format,
-    /// A frame that was written for another key.
+    /// A frame that was written for another key, or before the namespace was cleared.
     Key,
+    /// A value one of whose tags was removed since it was made, or is not known not to have been.
+    Invalidated,
     /// A value of another schema version.
     Schema,
     /// Written by another codec than this cache has.
@@ -31,10 +33,11 @@ pub enum Rejection {
 
 impl Rejection {
     /// Every reason.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Foreign,
         Self::Format,
         Self::Key,
+        Self::Invalidated,
         Self::Schema,
         Self::Codec,
         Self::Compression,
@@ -49,6 +52,7 @@ impl Rejection {
             Self::Foreign => "foreign",
             Self::Format => "format",
             Self::Key => "key",
+            Self::Invalidated => "invalidated",
             Self::Schema => "schema",
             Self::Codec => "codec",
             Self::Compression => "compression",

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use tiered_core::{Error, ErrorKind, Random, Result};
 
+use crate::coherence::Coherence;
 use crate::compress::Compression;
 use crate::frame::{HEAD, LONGEST};
 use crate::options::Options;
@@ -27,6 +28,9 @@ pub struct Settings {
     pub l1_ttl: Option<Duration>,
     /// How long "there is no such value" is fresh. Zero: it is not cached. Default: 30 seconds.
     pub negative_ttl: Duration,
+    /// For how long a value may still be used after it has ceased to be fresh, where that beats waiting: while another
+    /// node loads its successor. Default: zero.
+    pub stale_for: Duration,
     /// By which part of itself a life may be shortened at random, so that what was loaded together does not end
     /// together: from 0.0 (not at all) to below 1.0. Drawn apart for the value and for its L1 copy, where that has a
     /// `l1_ttl`. Default: 0.1.
@@ -43,6 +47,8 @@ pub struct Settings {
     /// The longest encoded value in bytes, before compression, that is written to L2 or unpacked from there.
     /// Default: 16 MiB.
     pub max_value_bytes: usize,
+    /// How nodes keep together. Default: [`Coherence::default`].
+    pub coherence: Coherence,
 }
 
 impl Default for Settings {
@@ -51,12 +57,14 @@ impl Default for Settings {
             ttl: Duration::from_secs(300),
             l1_ttl: None,
             negative_ttl: Duration::from_secs(30),
+            stale_for: Duration::ZERO,
             jitter: 0.1,
             schema: 0,
             compression: Compression::default(),
             compress_from: 256,
             max_stored_bytes: 4 << 20,
             max_value_bytes: 16 << 20,
+            coherence: Coherence::default(),
         }
     }
 }
@@ -66,6 +74,8 @@ impl Default for Settings {
 pub(crate) struct Life {
     pub(crate) whole: Duration,
     pub(crate) near: Duration,
+    /// How long it may still be used after that.
+    pub(crate) stale: Duration,
 }
 
 impl Settings {
@@ -85,6 +95,7 @@ impl Settings {
         } else if !(1..=LARGEST).contains(&self.max_value_bytes) {
             "max_value_bytes must be from 1 to 4 GiB"
         } else {
+            self.coherence.check()?;
             return if has_l2 {
                 self.compression.check()
             } else {
@@ -111,6 +122,7 @@ impl Settings {
         Life {
             whole,
             near: self.near_life(options, whole, random),
+            stale: self.stale_for,
         }
     }
 

@@ -10,6 +10,7 @@ use crate::rejection::Rejection;
 ///
 /// Reads are counted key by key, each exactly once: `l1_hits + l2_hits + misses + coalesced` is the number of keys that
 /// `get`, `get_or_load` and their batch forms were asked for, a key that occurs twice in a batch counting once.
+/// `stale_hits` are among the `l2_hits` or `l1_hits`.
 /// `contains`, `refresh` and writes are not reads.
 ///
 /// ```
@@ -43,6 +44,25 @@ pub struct Stats {
     /// How many of the loads were not stored because a write, a removal or another load of the key came before their
     /// end. Their result went to those who waited.
     pub loads_refused: u64,
+    /// Loads made without the right to fill L2, because L2 did not answer or another node took too long: their result was
+    /// kept in L1 only, and not for long.
+    pub loads_unfenced: u64,
+    /// Loads that waited for another node's, each counted once.
+    pub waits: u64,
+    /// Reads answered with a value that is no longer fresh, while another node loads its successor.
+    pub stale_hits: u64,
+    /// Copies in L1 that were in doubt and that L2 has confirmed. They count as answered by L2.
+    pub confirmed: u64,
+    /// Copies in L1 that were in doubt and were used unconfirmed, because L2 did not answer. They count as answered by L1.
+    pub blind_hits: u64,
+    /// How often this node may have missed a message, and began to doubt all that it held.
+    pub doubts: u64,
+    /// Messages of other nodes that were heard.
+    pub messages_heard: u64,
+    /// Messages that could not be sent. The others notice that one is missing.
+    pub messages_lost: u64,
+    /// Writes and invalidations that L2 has not confirmed and that are still to be repeated.
+    pub unconfirmed: u64,
     /// Keys for which L2 failed or did not answer in time, in reads and in writes.
     pub l2_errors: u64,
     /// Values that could not go to L2: not encodable, or too large.
@@ -78,6 +98,14 @@ pub(crate) enum Count {
     Loads,
     LoadErrors,
     LoadsRefused,
+    LoadsUnfenced,
+    Waits,
+    StaleHits,
+    Confirmed,
+    BlindHits,
+    Doubts,
+    MessagesHeard,
+    MessagesLost,
     L2Errors,
     Unstorable,
     L2RawBytes,
@@ -129,7 +157,7 @@ impl Counters {
         }
     }
 
-    pub(crate) fn snapshot(&self, l1: Usage) -> Stats {
+    pub(crate) fn snapshot(&self, l1: Usage, unconfirmed: usize) -> Stats {
         let sum = |count: Count| self.sum(count as usize);
         Stats {
             l1_hits: sum(Count::L1Hits),
@@ -140,6 +168,15 @@ impl Counters {
             loads: sum(Count::Loads),
             load_errors: sum(Count::LoadErrors),
             loads_refused: sum(Count::LoadsRefused),
+            loads_unfenced: sum(Count::LoadsUnfenced),
+            waits: sum(Count::Waits),
+            stale_hits: sum(Count::StaleHits),
+            confirmed: sum(Count::Confirmed),
+            blind_hits: sum(Count::BlindHits),
+            doubts: sum(Count::Doubts),
+            messages_heard: sum(Count::MessagesHeard),
+            messages_lost: sum(Count::MessagesLost),
+            unconfirmed: unconfirmed as u64,
             l2_errors: sum(Count::L2Errors),
             unstorable: sum(Count::Unstorable),
             l2_raw_bytes: sum(Count::L2RawBytes),

@@ -6,7 +6,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tiered_core::{BoxError, Clock, Codec, Entry, Error, ErrorKind, Record, Result, Stamp, Tick};
+use tiered_core::{
+    Begun, BoxError, Clock, Codec, Entry, Error, ErrorKind, Record, Result, Stamp, Tick, Version,
+};
 
 use crate::compress::{self, Compression, Method};
 use crate::frame::{self, HEAD, Head, KeyHash};
@@ -29,10 +31,24 @@ pub(crate) struct Packed {
     pub(crate) raw_bytes: usize,
 }
 
-/// An entry, and how long its payload was before compression.
+/// An entry without its tags, these, and how long its payload was before compression.
 pub(crate) struct Unpacked<V> {
     pub(crate) entry: Entry<V>,
+    pub(crate) tags: Vec<(String, Version)>,
     pub(crate) raw_bytes: usize,
+}
+
+/// Where a record belongs: its name in L2, and the mark of the namespace.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Address<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) space: Version,
+}
+
+impl Address<'_> {
+    fn hash(self) -> KeyHash {
+        KeyHash::of(self.name, self.space)
+    }
 }
 
 impl<V: 'static> Wire<V> {
@@ -57,14 +73,24 @@ impl<V: 'static> Wire<V> {
         name
     }
 
+    /// The text of the key that has this name in L2.
+    pub(crate) fn text<'n>(&self, name: &'n str) -> Option<&'n str> {
+        name.strip_prefix(&self.prefix)
+    }
+
     /// The record of an entry that was made just now.
-    pub(crate) fn pack(&self, name: &str, entry: &Entry<V>, now: Stamp) -> Result<Packed> {
+    pub(crate) fn pack(
+        &self,
+        address: Address<'_>,
+        entry: &Entry<V>,
+        now: Stamp,
+    ) -> Result<Packed> {
         with_scratch(|raw| {
             let codec = match &entry.value {
                 Some(value) => self.encode(value, raw)?,
                 None => 0,
             };
-            let (bytes, method) = self.compress(raw);
+            let (bytes, method) = self.compress(room(entry, raw.len()), raw);
             if bytes.len() > self.max_stored_bytes {
                 return Err(Error::new(
                     ErrorKind::Unstorable,
@@ -77,7 +103,7 @@ impl<V: 'static> Wire<V> {
                 ..self.head_of(entry, now)
             };
             Ok(Packed {
-                record: frame::seal(bytes, &head, KeyHash::of(name)),
+                record: frame::seal(bytes, &head, address.hash()),
                 raw_bytes: raw.len(),
             })
         })
@@ -86,16 +112,21 @@ impl<V: 'static> Wire<V> {
     /// The entry that a record holds, which may be fresh or not.
     pub(crate) fn unpack(
         &self,
-        name: &str,
+        address: Address<'_>,
         record: &Record,
         now: Now,
     ) -> Result<Unpacked<V>, Rejection> {
         if record.bytes().len() > self.max_stored_bytes {
             return Err(Rejection::TooLarge);
         }
-        let key = KeyHash::of(name);
+        let key = address.hash();
         let head = self.head(key, record)?;
-        let payload = frame::payload(record, key)?;
+        let body = frame::body(record, key)?;
+        let (tags, payload) = if head.is_tagged {
+            frame::split_tags(body)?
+        } else {
+            (Vec::new(), body)
+        };
         let (value, raw_bytes) = if head.is_negative {
             (None, 0)
         } else {
@@ -103,18 +134,28 @@ impl<V: 'static> Wire<V> {
             (Some(Arc::new(value)), raw_bytes)
         };
         let entry = Times::of(&head, now).entry(&head, value);
-        Ok(Unpacked { entry, raw_bytes })
+        let tags = tags.into_iter().map(|(name, mark)| (name.to_owned(), mark));
+        Ok(Unpacked {
+            entry,
+            tags: tags.collect(),
+            raw_bytes,
+        })
     }
 
-    /// A record's head says that there is a value, and that it is fresh.
-    pub(crate) fn is_present(
+    /// What a record's head says of its presence.
+    pub(crate) fn presence(
         &self,
-        name: &str,
+        address: Address<'_>,
         record: &Record,
         now: Now,
-    ) -> Result<bool, Rejection> {
-        let head = self.head(KeyHash::of(name), record)?;
-        Ok(!head.is_negative && !Times::of(&head, now).fresh_left.is_zero())
+    ) -> Result<Presence, Rejection> {
+        let head = self.head(address.hash(), record)?;
+        let is_value = !head.is_negative && !Times::of(&head, now).fresh_left.is_zero();
+        Ok(match (is_value, head.is_tagged) {
+            (true, true) => Presence::IfTagsHold,
+            (true, false) => Presence::Present,
+            (false, _) => Presence::Absent,
+        })
     }
 
     /// How long the value is when encoded; `None` if it cannot be.
@@ -140,7 +181,9 @@ impl<V: 'static> Wire<V> {
     fn head_of(&self, entry: &Entry<V>, now: Stamp) -> Head {
         Head {
             version: entry.version,
+            is_stale: false,
             is_negative: entry.value.is_none(),
+            is_tagged: entry.tags.is_some(),
             method: Method::None,
             codec: 0,
             schema: self.schema,
@@ -161,18 +204,17 @@ impl<V: 'static> Wire<V> {
         Ok(self.codec.id())
     }
 
-    /// Room for the head, then the payload as it is stored: compressed only if that makes it shorter.
-    fn compress(&self, raw: &[u8]) -> (Vec<u8>, Method) {
-        let mut bytes = Vec::with_capacity(HEAD + raw.len());
-        bytes.resize(HEAD, 0);
+    /// Appends the payload as it is stored: compressed only if that makes it shorter.
+    fn compress(&self, mut bytes: Vec<u8>, raw: &[u8]) -> (Vec<u8>, Method) {
+        let before = bytes.len();
         if raw.len() >= self.compress_from {
             let length = u32::try_from(raw.len()).unwrap_or(u32::MAX);
             bytes.extend_from_slice(&length.to_le_bytes());
             let method = self.compression.append(raw, &mut bytes);
-            if method != Method::None && bytes.len() < HEAD + raw.len() {
+            if method != Method::None && bytes.len() < before + raw.len() {
                 return (bytes, method);
             }
-            bytes.truncate(HEAD);
+            bytes.truncate(before);
         }
         bytes.extend_from_slice(raw);
         (bytes, Method::None)
@@ -200,6 +242,26 @@ impl<V: 'static> Wire<V> {
         let value = contained(|| self.codec.decode(raw)).map_err(|_| Rejection::Decode)?;
         Ok((value, raw.len()))
     }
+}
+
+/// What the head of a record tells of the presence of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    Present,
+    Absent,
+    /// The tags are not in the head.
+    IfTagsHold,
+}
+
+/// Room for the head, then the tags, then room for the payload.
+fn room<V>(entry: &Entry<V>, payload: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(HEAD + payload);
+    bytes.resize(HEAD, 0);
+    if let Some(tags) = &entry.tags {
+        let tags = tags.iter().map(|(mark, version)| (mark.name(), *version));
+        frame::append_tags(&mut bytes, tags);
+    }
+    bytes
 }
 
 /// The present, as this process counts it and as frames do.
@@ -235,7 +297,11 @@ impl Times {
         Self {
             now: now.tick,
             age,
-            fresh_left: left(head.fresh_for),
+            fresh_left: if head.is_stale {
+                Duration::ZERO
+            } else {
+                left(head.fresh_for)
+            },
             stale_left: left(head.stale_for.max(head.fresh_for)),
         }
     }
@@ -244,12 +310,13 @@ impl Times {
         Entry {
             value,
             version: head.version,
-            begun: self.now,
+            begun: Begun::new(0, self.now),
             created: self.now.minus(self.age),
             fresh_until: self.now.plus(self.fresh_left),
             stale_until: self.now.plus(self.stale_left),
             load_millis: head.load_millis,
             weight: 0,
+            tags: None,
         }
     }
 }

@@ -1,4 +1,4 @@
-use tiered_core::{Error, Result};
+use tiered_core::{Error, Result, Version};
 
 /// What became of a write, tier by tier. A write never fails as a whole: what the one tier could not do does not keep
 /// the other from it, and whoever needs to know looks here.
@@ -22,6 +22,8 @@ pub struct Written {
     pub l1: Outcome,
     /// What L2 holds now.
     pub l2: Outcome,
+    /// The version of what was written, for [`Options::after`](crate::Options::after); `None` if L2 has not confirmed it.
+    pub version: Option<Version>,
 }
 
 impl Written {
@@ -64,7 +66,7 @@ pub enum Outcome {
     Absent,
 }
 
-/// What became of a removal. L1 always does its part.
+/// What became of a removal or an expiry. L1 always does its part.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -86,6 +88,8 @@ pub struct Removed {
     pub present: usize,
     /// For how many of the keys L2 failed: whether it still holds them is not known.
     pub failed: usize,
+    /// The version of the change, for [`Options::after`](crate::Options::after); `None` if L2 failed for a key.
+    pub version: Option<Version>,
     error: Option<Error>,
 }
 
@@ -98,9 +102,17 @@ impl Removed {
         self.error.clone().map_or(Ok(()), Err)
     }
 
+    pub(crate) fn of(version: Version) -> Self {
+        Self {
+            version: Some(version),
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn note<T>(&mut self, outcome: &Result<T>) {
         if let Err(error) = outcome {
             self.failed += 1;
+            self.version = None;
             self.error.get_or_insert_with(|| error.clone());
         }
     }

@@ -17,7 +17,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tiered::{
     Bincode, Cache, Clock, Codec, Compression, Embedded, Json, L2, ManualClock, MessagePack,
-    Options, Postcard, Record, Settings, Write,
+    NewMark, Options, Postcard, Record, Settings, Version, Write,
 };
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,21 +37,23 @@ fn user() -> User {
     }
 }
 
-/// What a cache on this clock writes under `users:7`.
+const TAGS: [&str; 2] = ["red", "staff of the engine"];
+
+/// What a cache on this clock writes under `users:7`, where the namespace's mark is eight bytes of 1.
 const BINCODE: &str = "\
-    59ecc6d9e51b1b4ca10172a77690000103000000fa265be000a8da769b01e093040000e093040000\
+    d614473f7b3fd96ca1011647730e00010300000037d1f75400a8da769b01e093040000e093040000\
     fb67120c416461204c6f76656c616365010f616461406578616d706c652e6f72670c067265616465\
     72067265616465720672656164657206726561646572067265616465720672656164657206726561\
     6465720672656164657206726561646572067265616465720672656164657206726561646572\
 ";
 const POSTCARD: &str = "\
-    74daf6b3f77a07efa10177b1e973000203000000fa265be000a8da769b01e093040000e093040000\
+    1f1c25fedb5aac3ca1011217028400020300000037d1f75400a8da769b01e093040000e093040000\
     e7240c416461204c6f76656c616365010f616461406578616d706c652e6f72670c06726561646572\
     06726561646572067265616465720672656164657206726561646572067265616465720672656164\
     65720672656164657206726561646572067265616465720672656164657206726561646572\
 ";
 const JSON: &str = "\
-    018dcf2c03d2c3bfa101c9cf89f1000303000000fa265be000a8da769b01e093040000e093040000\
+    7b57c5b802466acba1014b8efd7700030300000037d1f75400a8da769b01e093040000e093040000\
     7b226964223a343731312c226e616d65223a22416461204c6f76656c616365222c22656d61696c22\
     3a22616461406578616d706c652e6f7267222c22726f6c6573223a5b22726561646572222c227265\
     61646572222c22726561646572222c22726561646572222c22726561646572222c22726561646572\
@@ -59,23 +61,30 @@ const JSON: &str = "\
     6561646572222c22726561646572225d7d\
 ";
 const MESSAGE_PACK: &str = "\
-    9c44ee8098d5aaa0a101e3d6d43c000403000000fa265be000a8da769b01e093040000e093040000\
+    8ddefab90f25be7aa1018e0e919b00040300000037d1f75400a8da769b01e093040000e093040000\
     84a26964cd1267a46e616d65ac416461204c6f76656c616365a5656d61696caf616461406578616d\
     706c652e6f7267a5726f6c65739ca6726561646572a6726561646572a6726561646572a672656164\
     6572a6726561646572a6726561646572a6726561646572a6726561646572a6726561646572a67265\
     61646572a6726561646572a6726561646572\
 ";
+const TAGGED: &str = "\
+    09bebe43e0c700a8a101b6b71a7c08010300000037d1f75400a8da769b01e093040000e093040000\
+    02037265640202020202020202137374616666206f662074686520656e67696e6503030303030303\
+    03fb67120c416461204c6f76656c616365010f616461406578616d706c652e6f72670c0672656164\
+    65720672656164657206726561646572067265616465720672656164657206726561646572067265\
+    616465720672656164657206726561646572067265616465720672656164657206726561646572\
+";
 const NEGATIVE: &str = "\
-    80e589846a9b4226a101f9851c0f010003000000fa265be000a8da769b0130750000003075000000\
+    e3bf90b34f77ea3ca101f299551201000300000037d1f75400a8da769b0130750000003075000000\
 ";
 /// Written with libzstd 1.5.7 and `lz4_flex` 0.14: other versions may pack differently, all must unpack this.
 const ZSTD: &str = "\
-    88d46dba59632be8a1010010399b020103000000fa265be000a8da769b01e093040000e093040000\
+    cd2a2af85dca09b6a1017b87c8a902010300000037d1f75400a8da769b01e093040000e093040000\
     7600000028b52ffd20768d01009402fb67120c416461204c6f76656c616365010f61646140657861\
     6d706c652e6f72670c06726561646572010051a1a50c\
 ";
 const LZ4: &str = "\
-    9c362c29d82674f9a101a4f374c6040103000000fa265be000a8da769b01e093040000e093040000\
+    b19c4e3e29e996a3a1013036817604010300000037d1f75400a8da769b01e093040000e093040000\
     76000000ff21fb67120c416461204c6f76656c616365010f616461406578616d706c652e6f72670c\
     06726561646572067265616465720e002d60726561646572\
 ";
@@ -88,6 +97,7 @@ async fn format_1_is_written_as_ever() {
         (written(Json, Compression::None).await, JSON),
         (written(MessagePack, Compression::None).await, MESSAGE_PACK),
         (negative().await, NEGATIVE),
+        (tagged().await, TAGGED),
     ];
     for (written, golden) in written {
         // The first eight bytes are random.
@@ -102,13 +112,14 @@ async fn format_1_is_read_as_ever() {
     assert_eq!(read(Json, JSON).await, Some(Some(user())));
     assert_eq!(read(MessagePack, MESSAGE_PACK).await, Some(Some(user())));
     assert_eq!(read(Bincode, NEGATIVE).await, Some(None));
+    assert_eq!(read(Bincode, TAGGED).await, Some(Some(user())));
     assert_eq!(read(Bincode, ZSTD).await, Some(Some(user())));
     assert_eq!(read(Bincode, LZ4).await, Some(Some(user())));
 }
 
 #[tokio::test]
 async fn a_frame_of_format_1_keeps_its_age_and_its_end() {
-    let (cache, store, hand) = cache(Bincode, Compression::None);
+    let (cache, store, hand) = cache(Bincode, Compression::None).await;
     plant(&store, BINCODE).await;
     hand.advance(Duration::from_secs(299));
     let answer = cache.with(Options::default()).get("7").await.unwrap();
@@ -117,12 +128,15 @@ async fn a_frame_of_format_1_keeps_its_age_and_its_end() {
     assert!(cache.get("7").await.is_none());
 }
 
-fn cache(
+async fn cache(
     codec: impl Codec<User>,
     compression: Compression,
 ) -> (Cache<User>, Embedded, ManualClock) {
     let hand = ManualClock::new();
     let store = Embedded::new().with_clock(Clock::from(hand.clone()));
+    mark(&store, "#space:{users}", [1; 8]).await;
+    mark(&store, "#tag:{users}:red", [2; 8]).await;
+    mark(&store, "#tag:{users}:staff of the engine", [3; 8]).await;
     let settings = Settings {
         compression,
         compress_from: 1,
@@ -138,18 +152,34 @@ fn cache(
 }
 
 async fn written(codec: impl Codec<User>, compression: Compression) -> String {
-    let (cache, store, _) = cache(codec, compression);
+    let (cache, store, _) = cache(codec, compression).await;
     cache.set("7", user()).await.ok().unwrap();
     stored(&store).await
 }
 
 async fn negative() -> String {
-    let (cache, store, _) = cache(Bincode, Compression::None);
+    let (cache, store, _) = cache(Bincode, Compression::None).await;
     cache
         .get_or_load("7", || async { Ok::<Option<User>, Infallible>(None) })
         .await
         .unwrap();
     stored(&store).await
+}
+
+async fn tagged() -> String {
+    let (cache, store, _) = cache(Bincode, Compression::None).await;
+    let tagged = cache.with(Options::default()).tags(&TAGS);
+    tagged.set("7", user()).await.ok().unwrap();
+    stored(&store).await
+}
+
+async fn mark(store: &Embedded, name: &str, version: [u8; 8]) {
+    let mark = NewMark {
+        name,
+        version: Version::from_bytes(version),
+        life: Duration::from_secs(3_600),
+    };
+    store.write_marks(&[mark]).await.unwrap();
 }
 
 async fn stored(store: &Embedded) -> String {
@@ -167,7 +197,7 @@ async fn stored(store: &Embedded) -> String {
 }
 
 async fn read(codec: impl Codec<User>, hex: &str) -> Option<Option<User>> {
-    let (cache, store, _) = cache(codec, Compression::None);
+    let (cache, store, _) = cache(codec, Compression::None).await;
     plant(&store, hex).await;
     let answer = cache.with(Options::default()).get("7").await?;
     Some(answer.value.map(|value| (*value).clone()))

@@ -53,8 +53,8 @@ async fn a_batch_is_answered_in_part_by_l1_by_l2_and_by_the_loader() -> Result<(
             Source::Loader
         ]
     );
-    // One to read what L1 had not, one to write what was loaded.
-    assert_eq!(world.spy.round_trips(), trips + 2);
+    // One to read what L1 had not; one to claim the rest, and beside it one to learn the epoch; one to fill.
+    assert_eq!(world.spy.round_trips(), trips + 4);
     assert_eq!(tiers(&b, "5").await, both("value of 5"));
     Ok(())
 }

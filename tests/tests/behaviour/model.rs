@@ -70,6 +70,7 @@ fn options() -> impl Strategy<Value = Options> {
             negative_ttl,
             l1,
             l2,
+            after: None,
         }
     })
 }
@@ -212,19 +213,13 @@ impl Model {
         Ok(value)
     }
 
-    /// What a refresh shows: the copy of the first tier that it may read and that has one, fresh or not.
-    fn held(&self, key: usize, options: &Options) -> Option<String> {
-        let near = self
-            .near
-            .as_ref()
-            .filter(|_| reads(options.l1))
-            .and_then(|near| near.get(&key));
-        let copy = match near {
-            // One that was met when it was over has lost its room: both are allowed, so the loader decides by what it is shown.
-            Some(copy) => Some(copy.clone()),
-            None => self.far(key, options),
-        };
-        copy?.value
+    /// What a refresh may show where nothing fresh is: the copy of any tier that it may read. One in L1 that was met when it was
+    /// over has lost its room, and in L2 a claim may have let one live on: so the loader decides by what it is shown.
+    fn may_show(&self, key: usize, shown: &String, options: &Options) -> bool {
+        let tiers = [(&self.near, options.l1), (&self.far, options.l2)];
+        let readable = tiers.into_iter().filter(|(_, may)| reads(*may));
+        let mut copies = readable.filter_map(|(tier, _)| tier.as_ref()?.get(&key));
+        copies.any(|copy| copy.value.as_ref() == Some(shown))
     }
 }
 
@@ -531,7 +526,7 @@ impl Trial {
             .or_else(|| self.model.far(key, options));
         match (fresh, shown) {
             (Some(copy), shown) => assert_eq!(copy.value.as_ref(), shown),
-            (None, Some(shown)) => assert_eq!(self.model.held(key, options).as_ref(), Some(shown)),
+            (None, Some(shown)) => assert!(self.model.may_show(key, shown, options)),
             (None, None) => {}
         }
     }

@@ -289,6 +289,14 @@ async fn unchanged_is_an_error_where_nothing_was_shown() {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct UserId(u64);
 
+impl std::str::FromStr for UserId {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.trim_start_matches("user-").parse().map(Self)
+    }
+}
+
 impl fmt::Display for UserId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "user-{}", self.0)

@@ -1,3 +1,5 @@
+use std::sync::{Arc, Mutex};
+
 use tokio::sync::oneshot;
 
 use super::world::promptly;
@@ -10,7 +12,7 @@ pub(crate) fn gate() -> (Stop, Gate) {
         is_reached: Some(is_reached),
         go,
     };
-    (stop, Gate { reached, may_go })
+    (stop, Gate(Arc::new(Mutex::new(Some((reached, may_go))))))
 }
 
 /// The test's end. Dropped, it lets the work go on.
@@ -32,15 +34,18 @@ impl Stop {
     }
 }
 
-/// The work's end.
-pub(crate) struct Gate {
-    reached: oneshot::Sender<()>,
-    may_go: oneshot::Receiver<()>,
-}
+/// The work's end. It holds up the first who comes.
+#[derive(Clone)]
+pub(crate) struct Gate(Arc<Mutex<Option<Ends>>>);
+
+type Ends = (oneshot::Sender<()>, oneshot::Receiver<()>);
 
 impl Gate {
     pub(crate) async fn pass(self) {
-        let _ = self.reached.send(());
-        let _ = self.may_go.await;
+        let ends = self.0.lock().unwrap().take();
+        if let Some((reached, may_go)) = ends {
+            let _ = reached.send(());
+            let _ = may_go.await;
+        }
     }
 }

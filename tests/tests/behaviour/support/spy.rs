@@ -1,9 +1,13 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use tiered::{Error, ErrorKind, L2, Record, Result, Write};
+use tiered::{
+    Backplane, Claim, Claimed, Error, ErrorKind, Expiry, Fill, Hold, L2, NewMark, Record, Result,
+    Version, Write,
+};
 
 use super::gate::{Gate, Stop, gate};
 
@@ -29,7 +33,33 @@ pub(crate) enum Op {
     Heads,
     Set,
     Remove,
+    Expire,
+    Claim,
+    Fill,
+    Renew,
+    Release,
+    ReadMarks,
+    WriteMarks,
 }
+
+impl Op {
+    /// All that an L2 can be asked.
+    pub(crate) const ALL: [Self; 11] = [
+        Self::Get,
+        Self::Heads,
+        Self::Set,
+        Self::Remove,
+        Self::Expire,
+        Self::Claim,
+        Self::Fill,
+        Self::Renew,
+        Self::Release,
+        Self::ReadMarks,
+        Self::WriteMarks,
+    ];
+}
+
+type PerOp<T> = [T; Op::ALL.len()];
 
 /// Where an operation is held up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,9 +77,10 @@ pub(crate) struct Spy(Arc<Inner>);
 struct Inner {
     store: Box<dyn L2>,
     log: Log,
-    calls: [AtomicUsize; 4],
-    keys: [AtomicUsize; 4],
-    fails: [AtomicBool; 4],
+    calls: PerOp<AtomicUsize>,
+    keys: PerOp<AtomicUsize>,
+    fails: PerOp<AtomicBool>,
+    loses: PerOp<AtomicBool>,
     yields: AtomicUsize,
     gates: Mutex<VecDeque<(Op, When, Gate)>>,
 }
@@ -62,6 +93,7 @@ impl Spy {
             calls: Default::default(),
             keys: Default::default(),
             fails: Default::default(),
+            loses: Default::default(),
             yields: AtomicUsize::new(0),
             gates: Mutex::default(),
         }))
@@ -73,7 +105,7 @@ impl Spy {
 
     /// How often it was asked so, and for how many keys in all.
     pub(crate) fn asked(&self, op: Op) -> (usize, usize) {
-        let count = |counts: &[AtomicUsize; 4]| counts[op as usize].load(Ordering::SeqCst);
+        let count = |counts: &PerOp<AtomicUsize>| counts[op as usize].load(Ordering::SeqCst);
         (count(&self.0.calls), count(&self.0.keys))
     }
 
@@ -88,8 +120,15 @@ impl Spy {
 
     /// Lets these operations fail from now on, and all others work.
     pub(crate) fn fail(&self, ops: &[Op]) {
-        for op in [Op::Get, Op::Heads, Op::Set, Op::Remove] {
+        for op in Op::ALL {
             self.0.fails[op as usize].store(ops.contains(&op), Ordering::SeqCst);
+        }
+    }
+
+    /// Lets these operations be done from now on, and their answers be lost; and no others.
+    pub(crate) fn lose_answers(&self, ops: &[Op]) {
+        for op in Op::ALL {
+            self.0.loses[op as usize].store(ops.contains(&op), Ordering::SeqCst);
         }
     }
 
@@ -129,11 +168,15 @@ impl Spy {
         self.0.calls[op as usize].fetch_add(1, Ordering::SeqCst);
         self.0.keys[op as usize].fetch_add(count, Ordering::SeqCst);
         self.meet(op, When::Before).await;
+        let failed = |kind| (0..count).map(move |_| Err(Error::new(kind, "the spy lets it fail")));
         let answers = if self.0.fails[op as usize].load(Ordering::SeqCst) {
-            let failed = || Err(Error::new(ErrorKind::Unavailable, "the spy lets it fail"));
-            (0..count).map(|_| failed()).collect()
+            failed(ErrorKind::Unavailable).collect()
         } else {
             work.await
+        };
+        let answers = match self.0.loses[op as usize].load(Ordering::SeqCst) {
+            true => failed(ErrorKind::Timeout).collect(),
+            false => answers,
         };
         self.0.log.note(note);
         self.meet(op, When::After).await;
@@ -176,5 +219,47 @@ impl L2 for Spy {
             self.0.store.remove_many(keys),
         )
         .await
+    }
+
+    async fn expire_many(&self, expiries: &[Expiry<'_>]) -> Vec<Result<Option<Record>>> {
+        let work = self.0.store.expire_many(expiries);
+        self.act(Op::Expire, expiries.len(), "l2 expire", work)
+            .await
+    }
+
+    async fn claim_many(&self, claims: &[Claim<'_>]) -> Vec<Result<Claimed>> {
+        let work = self.0.store.claim_many(claims);
+        self.act(Op::Claim, claims.len(), "l2 claim", work).await
+    }
+
+    async fn fill_many(&self, fills: &[Fill<'_>]) -> Vec<Result<bool>> {
+        let work = self.0.store.fill_many(fills);
+        self.act(Op::Fill, fills.len(), "l2 fill", work).await
+    }
+
+    async fn renew_many(&self, holds: &[Hold<'_>], life: Duration) -> Vec<Result<bool>> {
+        let work = self.0.store.renew_many(holds, life);
+        self.act(Op::Renew, holds.len(), "l2 renew", work).await
+    }
+
+    async fn release_many(&self, holds: &[Hold<'_>], pass: Option<Duration>) -> Vec<Result<()>> {
+        let work = self.0.store.release_many(holds, pass);
+        self.act(Op::Release, holds.len(), "l2 release", work).await
+    }
+
+    async fn read_marks(&self, marks: &[NewMark<'_>]) -> Result<Vec<Version>> {
+        let work = async { vec![self.0.store.read_marks(marks).await] };
+        let mut outcome = self.act(Op::ReadMarks, 1, "l2 read marks", work).await;
+        outcome.remove(0)
+    }
+
+    async fn write_marks(&self, marks: &[NewMark<'_>]) -> Result<()> {
+        let work = async { vec![self.0.store.write_marks(marks).await] };
+        let mut outcome = self.act(Op::WriteMarks, 1, "l2 write marks", work).await;
+        outcome.remove(0)
+    }
+
+    fn backplane(&self) -> Option<Arc<dyn Backplane>> {
+        self.0.store.backplane()
     }
 }

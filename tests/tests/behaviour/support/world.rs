@@ -50,9 +50,10 @@ impl World {
         self.builder().settings(settings).build().unwrap()
     }
 
-    /// No tiers yet, on the world's clock.
+    /// No tiers yet, on the world's clock, and deaf: what other nodes say is the business of the module `coherence`.
     pub(crate) fn bare<K: Key + ?Sized>(&self) -> Builder<String, K> {
-        Builder::new("users").clock(self.hand.clone())
+        let node = Builder::new("users").clock(self.hand.clone());
+        node.without_backplane()
     }
 
     pub(crate) fn pass(&self, millis: u64) {
@@ -103,6 +104,7 @@ pub(crate) const DEFAULT: Options = Options {
     negative_ttl: None,
     l1: Access::ReadWrite,
     l2: Access::ReadWrite,
+    after: None,
 };
 
 /// What L1 holds, and what L2 holds, if it is a fresh value.

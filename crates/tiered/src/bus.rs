@@ -1,0 +1,307 @@
+//! What a node says and hears on the backplane.
+//!
+//! One task does both. What is queued goes out together, as soon as the message before is out; what comes in is heard in its
+//! order. The task holds no handle of the cache: it ends when the last one is dropped, with a word of farewell.
+
+use std::borrow::Borrow;
+use std::collections::VecDeque;
+use std::future::pending;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tiered_core::{Backplane, Clock, Key, News, Result, Subscription, Tick};
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+
+use crate::message::{Event, Message};
+use crate::peers::Peers;
+use crate::shared::Shared;
+use crate::stats::Count;
+
+/// How many events may wait to be sent; with one more, all become one that says "everything".
+const MOST_WAITING: usize = 4_096;
+
+/// How many events go into one message.
+const MOST_IN_MESSAGE: usize = 512;
+
+pub(crate) struct Bus {
+    backplane: Arc<dyn Backplane>,
+    namespace: String,
+    sender: u64,
+    outbox: Mutex<Outbox>,
+    ready: Notify,
+    is_running: AtomicBool,
+    is_closed: AtomicBool,
+}
+
+#[derive(Default)]
+struct Outbox {
+    events: VecDeque<Event>,
+    /// How many messages were made.
+    number: u64,
+}
+
+impl Bus {
+    pub(crate) fn new(backplane: Arc<dyn Backplane>, namespace: &str, sender: u64) -> Self {
+        Self {
+            backplane,
+            namespace: namespace.to_owned(),
+            sender,
+            outbox: Mutex::default(),
+            ready: Notify::new(),
+            is_running: AtomicBool::new(false),
+            is_closed: AtomicBool::new(false),
+        }
+    }
+
+    /// Sends this, soon.
+    fn tell(&self, event: Event) {
+        let mut outbox = self.outbox();
+        if outbox.events.len() >= MOST_WAITING {
+            outbox.events.clear();
+            outbox.events.push_back(Event::Everything);
+        } else {
+            outbox.events.push_back(event);
+        }
+        drop(outbox);
+        self.ready.notify_one();
+    }
+
+    pub(crate) fn close(&self) {
+        self.is_closed.store(true, Ordering::Release);
+        self.ready.notify_one();
+    }
+
+    /// The next message, if there is something to say. It keeps its number, sent or not.
+    fn message(&self) -> Option<Message> {
+        let mut outbox = self.outbox();
+        if outbox.events.is_empty() {
+            return None;
+        }
+        let count = outbox.events.len().min(MOST_IN_MESSAGE);
+        let events = outbox.events.drain(..count).collect();
+        outbox.number += 1;
+        Some(Message {
+            sender: self.sender,
+            number: outbox.number,
+            events,
+        })
+    }
+
+    fn publish(self: &Arc<Self>, message: &Message) -> BoxFuture<'static, Result<()>> {
+        let (bus, text) = (Arc::clone(self), message.write());
+        Box::pin(async move { bus.backplane.publish(&bus.namespace, text.into()).await })
+    }
+
+    fn outbox(&self) -> MutexGuard<'_, Outbox> {
+        self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
+    /// Tells the other nodes, soon.
+    pub(crate) fn tell(self: &Arc<Self>, event: Event) {
+        if let Some(bus) = &self.bus {
+            bus.tell(event);
+            self.attend();
+        }
+    }
+
+    /// Tells the other nodes of a key.
+    pub(crate) fn tell_of(self: &Arc<Self>, key: &K, event: impl FnOnce(String) -> Event) {
+        if self.bus.is_none() {
+            return;
+        }
+        let text = key.to_string();
+        let read: Option<K::Owned> = text.parse().ok();
+        // They must be able to read it.
+        let is_readable = read.is_some_and(|read| read.borrow() == key);
+        self.tell(if is_readable {
+            event(text)
+        } else {
+            Event::Everything
+        });
+    }
+
+    /// Lets the node's task run, if it does not. A cache may be built where there is no runtime, and may outlive the one that
+    /// it was first used on.
+    pub(crate) fn attend(self: &Arc<Self>) {
+        let Some(bus) = &self.bus else { return };
+        if bus.is_running.load(Ordering::Acquire) {
+            return;
+        }
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
+        if !bus.is_running.swap(true, Ordering::AcqRel) {
+            runtime.spawn(Node::new(self, Arc::clone(bus)).run());
+        }
+    }
+}
+
+/// The task of a node.
+struct Node<V, K: Key + ?Sized> {
+    subscription: Box<dyn Subscription>,
+    bus: Arc<Bus>,
+    shared: Weak<Shared<V, K>>,
+    clock: Clock,
+    ping_interval: Duration,
+    next_ping: Tick,
+    /// When to look whether the store was emptied, where it watches itself: of that it says nothing.
+    next_look: Option<Tick>,
+    peers: Peers,
+    publishing: Option<Publishing>,
+}
+
+type Publishing = BoxFuture<'static, Result<()>>;
+
+/// What may come up.
+enum Next {
+    Ping,
+    Sent(Result<()>),
+    Ready,
+    News(Option<News>),
+}
+
+impl<V: Send + Sync + 'static, K: Key + ?Sized> Node<V, K> {
+    fn new(shared: &Arc<Shared<V, K>>, bus: Arc<Bus>) -> Self {
+        let coherence = &shared.settings.coherence;
+        Self {
+            subscription: bus.backplane.subscribe(&bus.namespace),
+            bus,
+            shared: Arc::downgrade(shared),
+            clock: shared.clock.clone(),
+            ping_interval: coherence.ping_interval(),
+            next_ping: shared.now(),
+            next_look: None,
+            // Three pings missed; noticed with the fourth.
+            peers: Peers::new(coherence.ping_interval() * 3),
+            publishing: None,
+        }
+    }
+
+    async fn run(mut self) {
+        while !self.bus.is_closed.load(Ordering::Acquire) {
+            let next = self.next().await;
+            if self.act(next).is_none() {
+                break;
+            }
+            self.speak();
+        }
+        self.bus.tell(Event::Bye);
+        if let Some(publishing) = self.publishing.take() {
+            let _ = publishing.await;
+        }
+        while let Some(message) = self.bus.message() {
+            // Who misses it will notice that this node is silent.
+            let _ = self.bus.publish(&message).await;
+        }
+    }
+
+    async fn next(&mut self) -> Next {
+        tokio::select! {
+            biased;
+            () = self.clock.sleep_until(self.next_ping) => Next::Ping,
+            sent = outcome(&mut self.publishing) => Next::Sent(sent),
+            () = self.bus.ready.notified() => Next::Ready,
+            news = self.subscription.next() => Next::News(news),
+        }
+    }
+
+    /// `None`: there is nothing more to do.
+    fn act(&mut self, next: Next) -> Option<()> {
+        let shared = self.shared.upgrade()?;
+        match next {
+            Next::Ready => {}
+            Next::Ping => self.ping(&shared),
+            Next::Sent(sent) => {
+                self.publishing = None;
+                if sent.is_err() {
+                    shared.counters.add(Count::MessagesLost, 1);
+                }
+            }
+            Next::News(news) => self.hear(&shared, news?),
+        }
+        Some(())
+    }
+
+    /// Sends the next message, if the last one is out.
+    fn speak(&mut self) {
+        if self.publishing.is_none()
+            && let Some(message) = self.bus.message()
+        {
+            self.publishing = Some(self.bus.publish(&message));
+        }
+    }
+
+    fn ping(&mut self, shared: &Arc<Shared<V, K>>) {
+        let now = self.clock.now();
+        self.next_ping = now.plus(self.ping_interval);
+        self.bus.tell(Event::Ping(now));
+        if self.peers.any_is_silent(now) {
+            shared.doubt();
+        }
+        if self.next_look.is_some_and(|next| next <= now) {
+            self.next_look = Some(now.plus(self.ping_interval));
+            shared.touched(&[]);
+        }
+    }
+
+    fn hear(&mut self, shared: &Arc<Shared<V, K>>, news: News) {
+        match news {
+            News::Gap => {
+                shared.doubt();
+                self.next_ping = self.clock.now();
+            }
+            News::Message(bytes) => match Message::read(&bytes) {
+                Some(message) => self.hear_message(shared, message),
+                None => shared.doubt(),
+            },
+            News::Touched(names) => {
+                self.next_look = self.next_look.or(Some(self.clock.now()));
+                shared.touched(&names);
+            }
+        }
+    }
+
+    fn hear_message(&mut self, shared: &Arc<Shared<V, K>>, message: Message) {
+        let Message {
+            sender,
+            number,
+            events,
+        } = message;
+        if sender == self.bus.sender {
+            for event in events {
+                if let Event::Ping(sent) = event {
+                    shared.near.trust.heard_all_before(sent);
+                }
+            }
+            return;
+        }
+        shared.counters.add(Count::MessagesHeard, 1);
+        if self.peers.has_missed(sender, number, self.clock.now()) {
+            shared.doubt();
+        }
+        for event in events {
+            if event == Event::Bye {
+                self.peers.forget(sender);
+            }
+            shared.heard(event);
+        }
+    }
+}
+
+impl<V, K: Key + ?Sized> Drop for Node<V, K> {
+    fn drop(&mut self) {
+        self.bus.is_running.store(false, Ordering::Release);
+    }
+}
+
+async fn outcome(publishing: &mut Option<Publishing>) -> Result<()> {
+    match publishing {
+        Some(publishing) => publishing.await,
+        None => pending().await,
+    }
+}

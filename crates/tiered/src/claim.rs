@@ -1,0 +1,139 @@
+//! The right to fill a key of L2.
+
+use std::borrow::Borrow;
+use std::convert::Infallible;
+use std::future::pending;
+use std::time::Duration;
+
+use tiered_core::{Claim, Claimed, Hold, Key, Record, Result, Seen, Version};
+
+use crate::far::Far;
+use crate::flight::Lead;
+use crate::shared::Shared;
+use crate::stats::Count;
+
+/// By what right a load stores what it brings.
+#[derive(Debug)]
+pub(crate) enum Right {
+    /// There is no L2: nobody has to be asked.
+    Alone,
+    /// L2 is filled under this claim.
+    Claim(Grip),
+    /// None: L2 must not be touched, and L1 keeps the result for a short while.
+    Unfenced,
+}
+
+/// A claim that was granted.
+#[derive(Debug)]
+pub(crate) struct Grip {
+    pub(crate) name: String,
+    held: Version,
+    token: Version,
+}
+
+impl Grip {
+    pub(crate) fn hold(&self) -> Hold<'_> {
+        Hold {
+            key: &self.name,
+            held: self.held,
+            token: self.token,
+        }
+    }
+}
+
+impl Right {
+    pub(crate) fn grip(&self) -> Option<&Grip> {
+        match self {
+            Self::Claim(grip) => Some(grip),
+            Self::Alone | Self::Unfenced => None,
+        }
+    }
+}
+
+/// What became of a wish to load.
+pub(crate) enum Granted {
+    Right(Right),
+    /// Somebody else has the right.
+    Busy,
+    /// Something else is there than was seen.
+    Changed(Record),
+}
+
+/// For how long nobody waits for a claim after a load that had nothing to store.
+const PASS: Duration = Duration::from_millis(500);
+
+impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
+    /// Asks for the right to load each of these keys, of which this was seen.
+    pub(crate) async fn claim<'w>(
+        &self,
+        far: &Far<V>,
+        wishes: &'w [(String, Seen)],
+    ) -> Vec<Granted> {
+        let Some(mark) = self.marks.space() else {
+            return wishes.iter().map(|_| UNFENCED).collect();
+        };
+        let claim = |(key, seen): &'w (String, Seen)| Claim {
+            key,
+            seen: *seen,
+            token: Version::random(&self.random),
+            mark,
+            life: self.settings.coherence.claim_life,
+        };
+        let claims: Vec<_> = wishes.iter().map(claim).collect();
+        let answers = far.l2.claim_many(&claims).await;
+        let granted = claims.iter().zip(answers);
+        granted
+            .map(|(claim, answer)| self.granted(claim, answer))
+            .collect()
+    }
+
+    fn granted(&self, claim: &Claim<'_>, answer: Result<Claimed>) -> Granted {
+        match answer {
+            Ok(Claimed::Granted(held)) => Granted::Right(Right::Claim(Grip {
+                name: claim.key.to_owned(),
+                held,
+                token: claim.token,
+            })),
+            Ok(Claimed::Busy) => Granted::Busy,
+            Ok(Claimed::Changed(record)) => Granted::Changed(record),
+            Err(_) => {
+                self.counters.add(Count::L2Errors, 1);
+                UNFENCED
+            }
+        }
+    }
+
+    /// Renews these claims while their load runs, until it has run for too long: then later callers do not join it any more,
+    /// and the claims end by themselves. Never ends.
+    pub(crate) async fn keep(&self, leads: &[&Lead<V, K>], grips: &[&Grip]) -> Infallible {
+        let coherence = &self.settings.coherence;
+        let limit = self.now().plus(coherence.load_limit);
+        loop {
+            let next = self.now().plus(coherence.claim_life / 3);
+            self.clock.sleep_until(next.min(limit)).await;
+            if self.now() >= limit {
+                break;
+            }
+            if let Some(far) = self.far.as_ref().filter(|_| !grips.is_empty()) {
+                let holds: Vec<_> = grips.iter().map(|grip| grip.hold()).collect();
+                // Who has lost its claim finds out when it fills.
+                let _ = far.l2.renew_many(&holds, coherence.claim_life).await;
+            }
+        }
+        for lead in leads {
+            self.near.detach(lead.key.borrow());
+        }
+        pending().await
+    }
+
+    /// Ends claims under which nothing is stored.
+    pub(crate) async fn release(&self, grips: &[&Grip]) {
+        if let Some(far) = self.far.as_ref().filter(|_| !grips.is_empty()) {
+            let holds: Vec<_> = grips.iter().map(|grip| grip.hold()).collect();
+            // If it fails, they end by themselves.
+            let _ = far.l2.release_many(&holds, Some(PASS)).await;
+        }
+    }
+}
+
+const UNFENCED: Granted = Granted::Right(Right::Unfenced);

@@ -1,0 +1,91 @@
+//! Invalidations beside removal: expiry, tags, the whole namespace.
+
+use std::borrow::Borrow;
+use std::sync::Arc;
+
+use futures_util::future::join;
+use tiered_core::{Expiry, Key, Result, Version};
+
+use crate::marks::Which;
+use crate::message::Event;
+use crate::shared::Shared;
+use crate::write::names;
+use crate::written::Removed;
+
+impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
+    /// Expires these keys, which differ from each other: what is there stays, no longer fresh.
+    pub(crate) async fn expire(self: Arc<Self>, keys: Vec<K::Owned>) -> Removed {
+        let version = Version::random(&self.random);
+        let mut tally = self.tally(&keys, version);
+        self.expire_near(&keys);
+        if let Some(far) = &self.far {
+            let names = names::<V, K>(far, &keys);
+            let expiries = names.iter().map(|key| Expiry { key, version });
+            let expiries: Vec<_> = expiries.collect();
+            let (heads, ()) = join(far.l2.expire_many(&expiries), self.learn_space()).await;
+            self.note_heads(&mut tally, &keys, heads);
+        }
+        self.expire_near(&keys);
+        for key in &keys {
+            self.tell_of(key.borrow(), |text| Event::Expired(version, text));
+        }
+        tally.removed()
+    }
+
+    fn expire_near(&self, keys: &[K::Owned]) {
+        let now = self.now();
+        for key in keys {
+            self.near.changed(key.borrow(), None, true, now);
+        }
+    }
+
+    /// Removes what carries this tag.
+    pub(crate) async fn remove_tag(self: Arc<Self>, tag: Box<str>) -> Result<()> {
+        let which = Which::Tag(tag);
+        let renewed = self.renew_mark(&which).await;
+        if renewed.is_err() {
+            self.distrust_mark(which);
+        }
+        renewed
+    }
+
+    /// Removes everything.
+    pub(crate) async fn clear(self: Arc<Self>) -> Result<()> {
+        let renewed = self.renew_mark(&Which::Space).await;
+        if renewed.is_err() {
+            self.distrust_mark(Which::Space);
+        }
+        renewed
+    }
+
+    /// DROP, L2, DROP, publish: as a removal, and for the same reasons.
+    pub(crate) async fn renew_mark(self: &Arc<Self>, which: &Which) -> Result<()> {
+        self.drop_mark(which);
+        let renewed = self.renew_in_l2(which).await;
+        self.drop_mark(which);
+        match which {
+            Which::Tag(tag) => self.tell(Event::Tag(tag.to_string())),
+            Which::Space | Which::Epoch => self.tell(Event::Cleared),
+        }
+        renewed
+    }
+
+    async fn renew_in_l2(&self, which: &Which) -> Result<()> {
+        let Some(far) = &self.far else { return Ok(()) };
+        let name = self.marks.name(which);
+        let epoch = self.marks.name(&Which::Epoch);
+        // The epoch first: who reads the new mark must not read the old epoch after it.
+        let marks = match which {
+            Which::Tag(_) => vec![self.new_mark(&epoch), self.new_mark(&name)],
+            Which::Space | Which::Epoch => vec![self.new_mark(&name)],
+        };
+        far.l2.write_marks(&marks).await
+    }
+
+    fn drop_mark(&self, which: &Which) {
+        match which {
+            Which::Tag(tag) => self.drop_tag(tag),
+            Which::Space | Which::Epoch => self.drop_space(),
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Reads marks from L2, under the rules of the table that keeps them.
+
+use tiered_core::{Key, NewMark};
+
+use crate::marks::{MARK_LIFE, Unknown, Which, new_mark};
+use crate::shared::Shared;
+use crate::stats::Count;
+
+impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
+    /// Reads the namespace's mark, if it is not known.
+    pub(crate) async fn learn_space(&self) {
+        self.learn(self.unsure_of([Which::Space])).await;
+    }
+
+    /// Those of these marks that have to be read: what is known of them may be out of date if this node does not hear
+    /// the others.
+    pub(crate) fn unsure_of(&self, marks: impl IntoIterator<Item = Which>) -> Vec<Unknown> {
+        if self.near.trust.is_heard(self.now()) {
+            self.marks.unknown(marks)
+        } else {
+            self.marks.again(marks)
+        }
+    }
+
+    /// Reads these marks, in their order; without an L2, makes them. What L2 holds of a mark that is in doubt is not looked at.
+    pub(crate) async fn learn(&self, mut unknown: Vec<Unknown>) {
+        unknown.retain(|read| !self.doubts.has_mark(&read.which));
+        if unknown.is_empty() {
+            return;
+        }
+        let names: Vec<_> = unknown
+            .iter()
+            .map(|read| self.marks.name(&read.which))
+            .collect();
+        let marks: Vec<_> = names.iter().map(|name| self.new_mark(name)).collect();
+        let versions = match &self.far {
+            None => Ok(marks.iter().map(|mark| mark.version).collect()),
+            Some(far) => far.l2.read_marks(&marks).await,
+        };
+        let Ok(versions) = versions.inspect_err(|_| self.counters.add(Count::L2Errors, 1)) else {
+            return;
+        };
+        for (read, version) in unknown.iter().zip(versions) {
+            self.marks
+                .learn(read, version, || self.near.trust.next_era());
+        }
+    }
+
+    /// A mark that nothing carries yet.
+    pub(crate) fn new_mark<'n>(&self, name: &'n str) -> NewMark<'n> {
+        let life = MARK_LIFE.max(self.settings.ttl.saturating_mul(2));
+        new_mark(name, &self.random, life)
+    }
+}

@@ -1,0 +1,330 @@
+//! Looks into L2: what is there, whether it is to be believed, and whether it is still what the marks say.
+
+use futures_util::future::join;
+use tiered_core::{Entry, Key, Kind, Record, Result, Seen, Tick, Version};
+
+use crate::batch::only;
+use crate::far::{Far, borrowed};
+use crate::marks::Which;
+use crate::options::Options;
+use crate::rejection::Rejection;
+use crate::shared::Shared;
+use crate::stats::Count;
+use crate::wire::{Address, Now, Unpacked};
+
+/// What a look into L2 has shown.
+pub(crate) enum Look<V> {
+    /// A value, or that there is none, that may be used.
+    Fresh(Found<V>),
+    /// One that is no longer fresh.
+    Old(Entry<V>),
+    /// Nothing that can be used, but perhaps something.
+    Nothing(Seen),
+    /// Another flight, here or elsewhere, has the right to fill the key.
+    Claimed,
+    /// L2 could not be asked.
+    Silent,
+}
+
+/// An entry that may be used, and what is known about it.
+pub(crate) struct Found<V> {
+    pub(crate) entry: Entry<V>,
+    pub(crate) how: How,
+    /// When it was judged.
+    pub(crate) at: Tick,
+}
+
+/// How an entry was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    /// In L2; its payload has so many bytes before compression.
+    Read(usize),
+    /// In L1, and L2 has confirmed that it is still what is there.
+    Confirmed,
+    /// In L1, and L2 did not say.
+    Blindly,
+}
+
+impl<V> Look<V> {
+    /// The copy that was seen, fresh or not.
+    pub(crate) fn copy(self) -> Option<Entry<V>> {
+        match self {
+            Self::Fresh(found) => Some(found.entry),
+            Self::Old(entry) => Some(entry),
+            Self::Nothing(_) | Self::Claimed | Self::Silent => None,
+        }
+    }
+
+    pub(crate) const fn nothing() -> Self {
+        Self::Nothing(Seen::Nothing)
+    }
+}
+
+/// A first judgement.
+enum Judged<V> {
+    Surely(Look<V>),
+    /// What is known of these marks does not fit the record: one of the two is out of date.
+    AfterMarks(Vec<Which>),
+}
+
+/// How a record is looked at.
+#[derive(Clone, Copy)]
+struct Eye {
+    /// L1 may be looked into as well.
+    sees_l1: bool,
+    /// What is known of tags is up to date.
+    knows_tags: bool,
+}
+
+impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
+    /// Asks L2 for these keys: one round trip, and a second one if marks have to be asked for after the values.
+    pub(crate) async fn look(&self, keys: &[&K], options: &Options) -> Vec<Look<V>> {
+        let Some(far) = self.far.as_ref().filter(|_| options.l2.reads()) else {
+            return keys.iter().map(|_| Look::nothing()).collect();
+        };
+        let _turn = self.turn_to_confirm(keys).await;
+        let names = far.names(keys);
+        let names = borrowed(&names);
+        let (records, ()) = join(far.l2.get_many(&names), self.learn_space()).await;
+        let judged: Vec<_> = keys
+            .iter()
+            .zip(&names)
+            .zip(&records)
+            .map(|((key, name), record)| self.judge(far, (key, name), record, self.eye(options)))
+            .collect();
+        let doubts = judged.iter().flat_map(Judged::marks);
+        self.learn(self.marks.again(doubts)).await;
+        let places = keys.iter().zip(&names).zip(&records).zip(judged);
+        places
+            .map(|(((key, name), record), judged)| {
+                self.settle_look(far, (key, name), (record, judged), options)
+            })
+            .collect()
+    }
+
+    /// [`look`](Self::look) at one key, without its lists.
+    pub(crate) async fn look_at(&self, key: &K, options: &Options) -> Look<V> {
+        let Some(far) = self.far.as_ref().filter(|_| options.l2.reads()) else {
+            return Look::nothing();
+        };
+        let _turn = self.turn_to_confirm(&[key]).await;
+        let name = far.wire.name(key);
+        let keys = [name.as_str()];
+        let is_known = self.marks.space().is_some() && self.near.trust.is_heard(self.now());
+        let record = if is_known {
+            only(far.l2.get_many(&keys).await)
+        } else {
+            only(join(far.l2.get_many(&keys), self.learn_space()).await.0)
+        };
+        let judged = self.judge(far, (key, &name), &record, self.eye(options));
+        if let Judged::AfterMarks(doubts) = &judged {
+            self.learn(self.marks.again(doubts.iter().cloned())).await;
+        }
+        self.settle_look(far, (key, &name), (&record, judged), options)
+    }
+
+    /// After a cut every copy in L1 is doubtful at once: not all may ask L2 at once.
+    async fn turn_to_confirm(&self, keys: &[&K]) -> Option<tokio::sync::SemaphorePermit<'_>> {
+        let now = self.now();
+        if !keys
+            .iter()
+            .any(|key| self.near.doubtful(key, now).is_some())
+        {
+            return None;
+        }
+        // It is never closed.
+        self.confirmations.acquire().await.ok()
+    }
+
+    fn settle_look(
+        &self,
+        far: &Far<V>,
+        place: (&K, &str),
+        (record, judged): (&Result<Option<Record>>, Judged<V>),
+        options: &Options,
+    ) -> Look<V> {
+        let judged = match judged {
+            Judged::AfterMarks(_) => {
+                let eye = Eye {
+                    knows_tags: true,
+                    ..self.eye(options)
+                };
+                self.judge(far, place, record, eye)
+            }
+            surely @ Judged::Surely(_) => surely,
+        };
+        let look = match (judged, record) {
+            (Judged::Surely(look), _) => look,
+            (Judged::AfterMarks(marks), Ok(Some(record))) => self.outdated(record, &marks),
+            (Judged::AfterMarks(_), _) => Look::nothing(),
+        };
+        match look {
+            Look::Silent if options.l1.reads() => self.blindly(place.0),
+            look => look,
+        }
+    }
+
+    /// The marks were read after the record, and still do not fit.
+    fn outdated(&self, record: &Record, marks: &[Which]) -> Look<V> {
+        if self.marks.space().is_none() {
+            return Look::Silent;
+        }
+        match record.kind() {
+            Kind::Claim => return Look::nothing(),
+            _ if marks.contains(&Which::Space) => self.counters.add_rejected(Rejection::Key),
+            _ => self.counters.add_rejected(Rejection::Invalidated),
+        }
+        Look::Nothing(Seen::Version(record.version()))
+    }
+
+    fn judge(
+        &self,
+        far: &Far<V>,
+        (key, name): (&K, &str),
+        record: &Result<Option<Record>>,
+        eye: Eye,
+    ) -> Judged<V> {
+        let record = match record {
+            Err(_) => {
+                self.counters.add(Count::L2Errors, 1);
+                return Judged::Surely(Look::Silent);
+            }
+            Ok(_) if self.doubts.has(key) => return Judged::Surely(Look::Silent),
+            Ok(None) => return Judged::Surely(Look::nothing()),
+            Ok(Some(record)) => record,
+        };
+        match self.marks.space() {
+            Some(space) => self.judge_record(far, (key, name), (record, space), eye),
+            None => Judged::Surely(Look::Silent),
+        }
+    }
+
+    fn judge_record(
+        &self,
+        far: &Far<V>,
+        (key, name): (&K, &str),
+        (record, space): (&Record, Version),
+        eye: Eye,
+    ) -> Judged<V> {
+        let now = Now::of(&self.clock);
+        match record.kind() {
+            Kind::Claim if record.mark() == Some(space) => return Judged::Surely(Look::Claimed),
+            Kind::Claim => return Judged::AfterMarks(vec![Which::Space]),
+            Kind::Pass => return Judged::Surely(Look::nothing()),
+            Kind::Value | Kind::Stale | Kind::Foreign => {}
+        }
+        if let Some(copy) = self
+            .confirmed(key, record, now.tick)
+            .filter(|_| eye.sees_l1)
+        {
+            return judge_tags(copy, eye);
+        }
+        match far.wire.unpack(Address { name, space }, record, now) {
+            Ok(unpacked) => judge_tags(self.found(unpacked, now.tick), eye),
+            Err(Rejection::Key) => Judged::AfterMarks(vec![Which::Space]),
+            Err(reason) => {
+                self.counters.add_rejected(reason);
+                Judged::Surely(Look::Nothing(Seen::Version(record.version())))
+            }
+        }
+    }
+
+    fn eye(&self, options: &Options) -> Eye {
+        Eye {
+            sees_l1: options.l1.reads(),
+            knows_tags: self.near.trust.is_heard(self.now()),
+        }
+    }
+
+    /// What this record is, as far as that can be told without asking L2.
+    pub(crate) fn judge_at_once(
+        &self,
+        far: &Far<V>,
+        key: &K,
+        record: Record,
+        options: &Options,
+    ) -> Look<V> {
+        let seen = Seen::Version(record.version());
+        let name = far.wire.name(key);
+        match self.judge(far, (key, &name), &Ok(Some(record)), self.eye(options)) {
+            Judged::Surely(look) => look,
+            Judged::AfterMarks(_) => Look::Nothing(seen),
+        }
+    }
+
+    /// The doubtful copy in L1, if it is a copy of this record.
+    fn confirmed(&self, key: &K, record: &Record, now: Tick) -> Option<Found<V>> {
+        let copy = self.near.doubtful(key, now)?;
+        let is_it = record.kind() == Kind::Value && copy.version == record.version();
+        is_it.then(|| {
+            // Its own marks may have left the table meanwhile.
+            let tags = copy.tags.iter().flat_map(|tags| tags.iter());
+            let tags = self
+                .marks
+                .tags(tags.map(|(mark, version)| (mark.name(), *version)));
+            Found {
+                entry: Entry { tags, ..copy },
+                how: How::Confirmed,
+                at: now,
+            }
+        })
+    }
+
+    fn found(&self, unpacked: Unpacked<V>, now: Tick) -> Found<V> {
+        let tags = unpacked
+            .tags
+            .iter()
+            .map(|(name, mark)| (name.as_str(), *mark));
+        Found {
+            entry: Entry {
+                tags: self.marks.tags(tags),
+                ..unpacked.entry
+            },
+            how: How::Read(unpacked.raw_bytes),
+            at: now,
+        }
+    }
+
+    /// L2 does not answer: a copy in L1 that was in order until a moment ago serves a while longer.
+    fn blindly(&self, key: &K) -> Look<V> {
+        let now = self.now();
+        let copy = self.near.doubtful(key, now);
+        let until = |copy: &Entry<V>| {
+            let since = self.near.trust.doubtful_since(copy);
+            since.plus(self.settings.coherence.blind_trust)
+        };
+        match copy.filter(|copy| now < until(copy) && !self.doubts.has(key)) {
+            Some(entry) => Look::Fresh(Found {
+                entry,
+                how: How::Blindly,
+                at: now,
+            }),
+            None => Look::Silent,
+        }
+    }
+}
+
+fn judge_tags<V>(found: Found<V>, eye: Eye) -> Judged<V> {
+    let tags = found.entry.tags.iter().flat_map(|tags| tags.iter());
+    let doubts = tags.filter(|(mark, version)| !eye.knows_tags || !mark.is(*version));
+    let doubts: Vec<_> = doubts
+        .map(|(mark, _)| Which::Tag(mark.name().into()))
+        .collect();
+    if !doubts.is_empty() {
+        return Judged::AfterMarks(doubts);
+    }
+    Judged::Surely(if found.entry.is_fresh(found.at) {
+        Look::Fresh(found)
+    } else {
+        Look::Old(found.entry)
+    })
+}
+
+impl<V> Judged<V> {
+    fn marks(&self) -> Vec<Which> {
+        match self {
+            Self::AfterMarks(marks) => marks.clone(),
+            Self::Surely(_) => Vec::new(),
+        }
+    }
+}
