@@ -1,4 +1,4 @@
-//! [`Embedded`] keeps the contract of an L2, and what it promises beyond.
+//! [`Embedded`] keeps the contract of an L2, and what it promises beyond; [`Loopback`] keeps that of a backplane.
 
 use std::collections::BTreeMap;
 use std::future::ready;
@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use tiered::{Clock, Embedded, ErrorKind, L2, ManualClock, Record, Result, Write};
-use tiered_core::testing::l2;
+use tiered::{Clock, Embedded, ErrorKind, L2, Loopback, ManualClock, Record, Result, Write};
+use tiered_core::testing::{backplane, l2};
 
 #[tokio::test]
 async fn the_embedded_store_keeps_the_contract_and_is_left_empty() {
@@ -23,6 +23,14 @@ async fn the_embedded_store_keeps_the_contract_and_is_left_empty() {
 #[tokio::test]
 async fn the_embedded_store_keeps_the_contract_on_the_machines_clock() {
     l2::contract(Arc::new(Embedded::new()), tokio::time::sleep).await;
+}
+
+#[tokio::test]
+async fn the_loopback_keeps_the_contract_of_the_backplane() {
+    let loopback = Arc::new(Loopback::new());
+    let kept = backplane::contract(loopback.clone(), loopback);
+    let kept = tokio::time::timeout(Duration::from_secs(30), kept);
+    kept.await.expect("nothing is lost");
 }
 
 #[tokio::test]

@@ -178,7 +178,17 @@ fn compressions() -> Vec<Compression> {
     ]
 }
 
+/// What failed is told by proptest itself; nothing is written into the source tree.
+fn config() -> ProptestConfig {
+    ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
 proptest! {
+    #![proptest_config(config())]
+
     #[test]
     fn every_value_comes_back_whatever_the_codec_and_the_compression(value in package()) {
         for compression in compressions() {
