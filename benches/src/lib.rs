@@ -1,5 +1,6 @@
 //! What the benches share: records like those of a real table, and a way to time many callers at once.
 
+pub mod turns;
 pub mod world;
 
 use std::sync::Arc;
@@ -180,6 +181,15 @@ impl Fred {
             .await
             .expect("the server answers");
         Arc::new(decode(&bytes))
+    }
+
+    /// `GET` of a key that may not be there.
+    ///
+    /// # Panics
+    /// If the server does not answer.
+    pub async fn find(&self, turn: usize, key: &str) -> Option<Bytes> {
+        let found = self.client(turn).get(key).await;
+        found.expect("the server answers")
     }
 
     /// bincode, and `SET` with a life of five minutes.
