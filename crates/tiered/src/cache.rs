@@ -20,6 +20,9 @@ use crate::written::{Removed, Written};
 /// The methods here answer simply. The same methods on [`with`](Cache::with) take per-call [`Options`] and answer in
 /// full: where an answer came from and how old it is.
 ///
+/// Caches of one namespace on one L2, in this process or others, are the *nodes* of the namespace. They tell each other of
+/// changes, and each knows when it may have missed something: see [`Coherence`](crate::Coherence).
+///
 /// Reads never fail because L2 fails: that is a miss, and is counted in [`stats`](Cache::stats). A key is *present*
 /// if L1, or else L2, has a fresh value under it: "there is none", what is no longer fresh and what is not a frame of
 /// this cache's are not values. Presence in L2 is judged by a record's head; its payload is not read.
@@ -27,7 +30,9 @@ use crate::written::{Removed, Written};
 /// Any future may be dropped. A read that is dropped ends for its caller only, and a load goes on for the others. A
 /// write that has begun is finished.
 ///
-/// Loads run as tasks on the tokio runtime of the caller who began them, and wait when that runtime does not run. What
+/// Loads run as tasks on the tokio runtime of the caller who began them, and wait when that runtime does not run. It needs
+/// its timer (`enable_time`). The task by which a node hears the others runs on the runtime of its first use, and ends with
+/// the last handle. What
 /// a value's own `Drop` does must not use the cache that holds it.
 ///
 /// ```
@@ -81,8 +86,9 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
 
     /// The value under `key`, from L1, or else from L2, or else from `load`, which is run once however many ask.
     ///
-    /// What was loaded goes to both tiers, unless the key was written or removed meanwhile. The loader runs on a task
-    /// of its own and goes on if the caller goes away. An error goes to all who wait, and is not cached. A loader that
+    /// Once in this process, and once over all processes that share L2 and a backplane: if another one loads the key, its
+    /// result is waited for. What was loaded goes to both tiers, unless the key was written or invalidated meanwhile, on any
+    /// node. The loader runs on a task of its own and goes on if the caller goes away. An error goes to all who wait, and is not cached. A loader that
     /// asks the cache for the key it loads waits for itself, for ever.
     ///
     /// # Errors
@@ -119,7 +125,8 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
     ///
     /// The loader gets the missing keys, each once, and answers with pairs of a key and a value, an [`Option`] or a
     /// [`Loaded`]. A key that it leaves out does not exist; keys it was not asked for are ignored. Keys that another
-    /// call loads at this time are not loaded again but waited for.
+    /// call or another process loads at this time are not loaded again but waited for. The loader is cloned, for what
+    /// another process does not bring in time is asked of it too.
     ///
     /// # Errors
     /// If the loader fails or panics, each of its keys has that error; the others have their values.
@@ -150,7 +157,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
     }
 
     /// Whether these keys are present, one answer for each in their order. At most one round trip to L2, without the
-    /// values.
+    /// values; a second one for those that carry tags.
     pub fn contains_many<'k, Q: Borrow<K> + ?Sized + 'k>(
         &self,
         keys: impl IntoIterator<Item = &'k Q>,
@@ -165,7 +172,11 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
         }
     }
 
-    /// Puts a value under `key`, in L2 and then in L1. Loads that run at this time put nothing over it.
+    /// Puts a value under `key`, in L2 and then in L1, and tells the other nodes. Loads that run at this time, on any node, put
+    /// nothing over it.
+    ///
+    /// Sets of one key by several nodes stay in the order in which they reach L2. After a write to a database that several
+    /// nodes write, call [`remove`](Self::remove) instead: two sets may reach L2 in the other order than the database.
     pub async fn set(&self, key: &K, value: impl Into<Arc<V>> + Send) -> Written {
         self.with(Options::default()).set(key, value).await
     }
@@ -184,8 +195,8 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
         }
     }
 
-    /// Removes the value under `key` from both tiers. Loads and reads that run at this time do not bring it back into
-    /// L1.
+    /// Removes the value under `key` from both tiers, and tells the other nodes. Loads and reads that run at this time, on any
+    /// node, do not bring it back.
     pub async fn remove(&self, key: &K) -> Removed {
         Finish::new(Arc::clone(&self.shared).remove(vec![key.to_owned()])).await
     }

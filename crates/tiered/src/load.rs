@@ -136,6 +136,8 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         (terms, mode): (&Terms, Mode),
     ) -> Draft<V, K> {
         let Wanted { lead, held, right } = wanted;
+        let mut tags = loaded.tags;
+        tags.extend(kept_tags(&loaded.what, held.as_ref()));
         let value = value(loaded.what, held);
         let is_negative = matches!(value, Ok(None));
         let options = &terms.options;
@@ -150,7 +152,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             lead,
             right,
             entry: value.map(|value| self.entry(value, self.now(), life, load_millis(took))),
-            tags: loaded.tags,
+            tags,
             life,
             l1,
             l2,
@@ -192,6 +194,14 @@ fn value<V>(what: What<V>, held: Option<Entry<V>>) -> Result<Option<Arc<V>>> {
             )),
         },
     }
+}
+
+/// What has not changed keeps its tags.
+fn kept_tags<V>(what: &What<V>, held: Option<&Entry<V>>) -> Vec<Box<str>> {
+    let held = held.filter(|_| matches!(what, What::Unchanged));
+    let tags = held.into_iter().flat_map(|held| &held.tags);
+    let names = tags.flat_map(|tags| tags.iter().map(|(mark, _)| mark.name().into()));
+    names.collect()
 }
 
 /// Runs the loader to its end, and makes an error of a panic.
