@@ -1,4 +1,4 @@
-//! The cache in twenty lines: two nodes with an L1 each, one L2 that they share, a slow table behind.
+//! The cache in thirty lines: two nodes with an L1 each, one L2 that they share, a slow table behind.
 //!
 //! `cargo run --example quickstart` needs no server; with `-- --redis redis://127.0.0.1:6379` the L2 is a real one.
 
@@ -47,8 +47,22 @@ async fn tour(l2: impl L2 + Clone) -> Result<()> {
 
     show("remove 2", a.remove("2")).await.ok()?;
     show("get 2", one.get("2")).await;
+    heard().await;
+    show("get 2 on the other node", other.get("2")).await;
+
+    let team = other.tags(&["team:7"]);
+    show("load 2 with a tag", team.get_or_load("2", || find("2"))).await?;
+    a.remove_tag("team:7").await?;
+    heard().await;
+    show("get 2, its tag removed", other.get("2")).await;
+
     let removed = show("remove 1, 3, 4, 9", a.remove_many(["1", "3", "4", "9"])).await;
     removed.ok()
+}
+
+/// The other node hears of a change after a moment; with a Redis in between, in about a millisecond.
+async fn heard() {
+    tokio::time::sleep(Duration::from_millis(20)).await;
 }
 
 fn node(l2: impl L2) -> Result<Cache<User>> {
