@@ -31,8 +31,9 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     /// Something may have been missed: nothing that is here may be trusted until L2 has confirmed it.
     pub(crate) fn doubt(&self) {
         self.counters.add(Count::Doubts, 1);
-        self.near.trust.doubt(self.now());
+        // The marks first: what begins after the watermark must not be held against marks from before.
         self.marks.forget_all();
+        self.near.trust.doubt(self.now());
     }
 
     /// DROP of a tag's mark. The epoch has moved with it. Which flights bring values with the tag is not known, so nobody

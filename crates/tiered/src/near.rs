@@ -118,9 +118,12 @@ impl<V: 'static, K: Key + ?Sized> Near<V, K> {
         self.trust.is_of_this_era(&copy).then_some(copy)
     }
 
-    /// The copy under `key` that may still serve where nothing better can be had.
+    /// The copy under `key` that is no longer fresh but may still serve where nothing better can be had. One that is merely in
+    /// doubt may not: as fresh it would be believed, and L2 has just said that something else is there.
     pub(crate) fn fallback(&self, key: &K, now: Tick) -> Option<Entry<V>> {
-        self.outdated(key).filter(|copy| !copy.is_dead(now))
+        let copy = self.outdated(key)?;
+        let is_known = copy.tags.as_ref().is_none_or(|tags| tags.hold());
+        (!copy.is_fresh(now) && !copy.is_dead(now) && is_known).then_some(copy)
     }
 
     /// The start of an operation. A batch has one for all its keys, so that its own changes do not count as somebody
