@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::Version;
 
-/// What a node knows of the mark of a tag: its version, or nothing.
+/// What a node knows of the mark of a tag: its version, or nothing, or that it is no longer what it was.
 ///
 /// A tag's entries carry the version that its mark had when they were made. As long as both are equal, nobody has
 /// removed the tag since.
@@ -18,6 +18,8 @@ use crate::Version;
 /// assert!(mark.is(version));
 /// mark.forget();
 /// assert!(!mark.is(version));
+/// mark.retire();
+/// assert!(mark.is_retired());
 /// ```
 pub struct Mark {
     name: Box<str>,
@@ -26,6 +28,7 @@ pub struct Mark {
 }
 
 const UNKNOWN: u64 = 0;
+const RETIRED: u64 = u64::MAX;
 
 impl Mark {
     /// A mark of which nothing is known.
@@ -44,7 +47,7 @@ impl Mark {
     /// The version, if it is known.
     pub fn known(&self) -> Option<Version> {
         match self.version.load(Ordering::Acquire) {
-            UNKNOWN => None,
+            UNKNOWN | RETIRED => None,
             bits => Some(Version::from_bytes(bits.to_le_bytes())),
         }
     }
@@ -63,6 +66,16 @@ impl Mark {
     /// From now on it is not known.
     pub fn forget(&self) {
         self.version.store(UNKNOWN, Ordering::Release);
+    }
+
+    /// From now on it is known to be no version that it was. To be called last: another mark takes its place.
+    pub fn retire(&self) {
+        self.version.store(RETIRED, Ordering::Release);
+    }
+
+    /// It is known to be no version that it was.
+    pub fn is_retired(&self) -> bool {
+        self.version.load(Ordering::Acquire) == RETIRED
     }
 }
 
@@ -104,6 +117,11 @@ impl Tags {
     #[inline]
     pub fn hold(&self) -> bool {
         self.0.iter().all(|(mark, version)| mark.is(*version))
+    }
+
+    /// One of them is known to have been removed since.
+    pub fn are_retired(&self) -> bool {
+        self.0.iter().any(|(mark, _)| mark.is_retired())
     }
 
     /// Each tag's mark, with the version that it had.

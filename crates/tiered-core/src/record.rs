@@ -16,9 +16,9 @@ use crate::Random;
 pub struct Version(u64);
 
 impl Version {
-    /// A version that nothing else has. Its bytes are never all zero.
+    /// A version that nothing else has. Its bits are never all zeros, nor all ones.
     pub fn random(random: &Random) -> Self {
-        Self(random.bits().max(1))
+        Self(random.bits().clamp(1, u64::MAX - 1))
     }
 
     /// The version written as these bytes.

@@ -128,6 +128,9 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     /// Lets the node's task run, if it does not. A cache may be built where there is no runtime, and may outlive the one that
     /// it was first used on.
     pub(crate) fn attend(self: &Arc<Self>) {
+        if self.doubts.count() > 0 {
+            self.mend();
+        }
         let Some(bus) = &self.bus else { return };
         if bus.is_running.load(Ordering::Acquire) {
             return;

@@ -3,12 +3,14 @@
 use std::borrow::Borrow;
 use std::convert::Infallible;
 use std::future::pending;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tiered_core::{Claim, Claimed, Hold, Key, Record, Result, Seen, Version};
 
 use crate::far::Far;
 use crate::flight::Lead;
+use crate::message::Event;
 use crate::shared::Shared;
 use crate::stats::Count;
 
@@ -124,6 +126,14 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             self.near.detach(lead.key.borrow());
         }
         pending().await
+    }
+
+    /// Who waits for this key, here or elsewhere, may go on.
+    pub(crate) fn tell_freed(self: &Arc<Self>, key: &K, right: &Right) {
+        if right.grip().is_some() {
+            self.near.ring(key);
+            self.tell_of(key, Event::Freed);
+        }
     }
 
     /// Ends claims under which nothing is stored.

@@ -68,6 +68,10 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     ) {
         self.mark_tags(&mut drafts, known, terms).await;
         for draft in &mut drafts {
+            if draft.lead.begin.at.era() != self.near.trust.era() {
+                // The namespace was cleared meanwhile.
+                draft.fate = Fate::Refused;
+            }
             self.pack_draft(draft, known);
         }
         self.fill(&mut drafts).await;
@@ -206,6 +210,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             Ok(entry) => entry.clone(),
             Err(error) => {
                 self.counters.add(Count::LoadErrors, 1);
+                self.tell_freed(draft.lead.key.borrow(), &draft.right);
                 return draft.lead.land(Err(error.clone()));
             }
         };
@@ -215,9 +220,14 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         if was_to_be_stored && !is_in && draft.fate != Fate::Stored {
             self.counters.add(Count::LoadsRefused, 1);
         }
-        if draft.fate == Fate::Stored {
-            let version = entry.version;
-            self.tell_of(draft.lead.key.borrow(), |text| Event::Filled(version, text));
+        let key = draft.lead.key.borrow();
+        match draft.fate {
+            Fate::Stored => {
+                // A flight of this node may wait as well: for one that was detached.
+                self.near.ring(key);
+                self.tell_of(key, |text| Event::Filled(entry.version, text));
+            }
+            _ => self.tell_freed(key, &draft.right),
         }
         draft.lead.land(Ok(Landed::new(entry, Source::Loader)));
     }

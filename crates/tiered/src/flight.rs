@@ -219,6 +219,13 @@ impl<V, K: Key + ?Sized> Flights<V, K> {
         self.0.retain(|_, slot| !slot.is_empty());
     }
 
+    /// Tells the flight that something has happened to the key.
+    pub(crate) fn ring(&self, key: &K) {
+        if let Some(slot) = self.0.get(key) {
+            slot.ring();
+        }
+    }
+
     /// A flight is over.
     pub(crate) fn leave(&mut self, key: &K, operation: u64) {
         let is_it = |flight: &Option<Flight<V>>| {
@@ -266,12 +273,17 @@ impl<V> Slot<V> {
     }
 
     fn disturb(&mut self) {
+        self.ring();
+        let running = self.running.as_ref();
+        if !running.is_some_and(|flight| flight.is_waiting) {
+            self.detach();
+        }
+    }
+
+    fn ring(&self) {
         let running = self.running.as_ref();
         if let Some(bell) = running.and_then(|flight| flight.bell.as_ref()) {
             bell.notify_one();
-        }
-        if !running.is_some_and(|flight| flight.is_waiting) {
-            self.detach();
         }
     }
 

@@ -21,6 +21,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
                 self.changed(&text, Some(version), true);
             }
             Event::Removed(text) => self.changed(&text, None, false),
+            Event::Freed(text) => self.freed(&text),
             Event::Tag(tag) => self.drop_tag(&tag),
             Event::Cleared => self.drop_space(),
             Event::Everything => self.doubt(),
@@ -39,8 +40,8 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     /// DROP of a tag's mark. The epoch has moved with it. Which flights bring values with the tag is not known, so nobody
     /// joins any of them.
     pub(crate) fn drop_tag(&self, tag: &str) {
-        self.marks.forget(&Which::Tag(tag.into()));
-        self.marks.forget(&Which::Epoch);
+        self.marks.retire_tag(tag);
+        self.marks.forget_epoch();
         self.near.detach_all();
     }
 
@@ -48,6 +49,13 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     pub(crate) fn drop_space(&self) {
         self.marks.forget_space(|| self.near.trust.next_era());
         self.near.detach_all();
+    }
+
+    /// Nobody loads this key any more: who waits for it may.
+    fn freed(&self, text: &str) {
+        if let Ok(key) = text.parse::<K::Owned>() {
+            self.near.ring(key.borrow());
+        }
     }
 
     fn changed(&self, text: &str, version: Option<Version>, is_refill: bool) {

@@ -72,7 +72,6 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         if wanted.is_empty() {
             return;
         }
-        let known = self.marks.known();
         let begun = self.now();
         for Wanted { lead, .. } in &mut wanted {
             let start = Start {
@@ -81,6 +80,8 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             };
             lead.begin = self.near.begin(lead.key.borrow(), By::Load, start);
         }
+        // After the era was noted, so that a clear in between is noticed.
+        let known = self.marks.known();
         self.count_loads(&wanted);
         match self.run(&wanted, load).await {
             Ok(mut brought) => {
@@ -112,10 +113,11 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         }
     }
 
-    async fn fail(&self, wanted: Vec<Wanted<V, K>>, error: &Error) {
+    async fn fail(self: &Arc<Self>, wanted: Vec<Wanted<V, K>>, error: &Error) {
         self.counters.add(Count::LoadErrors, wanted.len() as u64);
         self.release(&grips(&wanted)).await;
-        for Wanted { lead, .. } in wanted {
+        for Wanted { lead, right, .. } in wanted {
+            self.tell_freed(lead.key.borrow(), &right);
             lead.land(Err(error.clone()));
         }
     }

@@ -195,7 +195,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         };
         match self.marks.space() {
             Some(space) => self.judge_record(far, (key, name), (record, space), eye),
-            None => Judged::Surely(Look::Silent),
+            None => Judged::AfterMarks(vec![Which::Space]),
         }
     }
 
@@ -293,7 +293,11 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             let since = self.near.trust.doubtful_since(copy);
             since.plus(self.settings.coherence.blind_trust)
         };
-        match copy.filter(|copy| now < until(copy) && !self.doubts.has(key)) {
+        let is_removed = |copy: &Entry<V>| {
+            let are_retired = copy.tags.as_ref().is_some_and(|tags| tags.are_retired());
+            are_retired || self.doubts.has(key)
+        };
+        match copy.filter(|copy| now < until(copy) && !is_removed(copy)) {
             Some(entry) => Look::Fresh(Found {
                 entry,
                 how: How::Blindly,

@@ -6,7 +6,7 @@
 //! drops it (DROP). A message never *assigns* a mark: two messages may cross.
 //!
 //! A tag's mark is shared with the copies in L1 that carry the tag, so that a hit compares without looking into the
-//! table. A mark that leaves the table is never known again; copies that still hold it are doubtful.
+//! table. A mark that leaves the table is retired, and never known again.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -173,13 +173,23 @@ impl Marks {
         mark.learn(version);
     }
 
-    /// DROP.
-    pub(crate) fn forget(&self, which: &Which) {
+    /// DROP of the epoch: some tag was removed.
+    pub(crate) fn forget_epoch(&self) {
+        let mut table = self.table();
+        self.epoch.forget();
+        table.epoch.dropped = table.count();
+    }
+
+    /// DROP of a tag that was removed. Copies that carry it are gone, not doubtful: their mark is retired, and the tag gets
+    /// another one.
+    pub(crate) fn retire_tag(&self, tag: &str) {
         let mut table = self.table();
         let moves = table.count();
-        let (mark, state) = self.at(&mut table, which);
-        mark.forget();
-        state.dropped = moves;
+        if let Some((mark, state)) = table.tags.get_mut(tag) {
+            mark.retire();
+            *mark = Arc::new(Mark::unknown(tag));
+            state.dropped = moves;
+        }
     }
 
     /// DROP of the space mark, by who begins a new era at once: what is read next is no surprise.
@@ -264,7 +274,7 @@ impl Table {
             && let Some(oldest) = self.ages.pop_front()
         {
             if let Some((mark, _)) = self.tags.remove(&oldest) {
-                mark.forget();
+                mark.retire();
             }
         }
     }

@@ -48,7 +48,8 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         self.mend();
     }
 
-    fn mend(self: &Arc<Self>) {
+    /// Lets the repetition run, if it does not.
+    pub(crate) fn mend(self: &Arc<Self>) {
         let Ok(runtime) = Handle::try_current() else {
             return;
         };

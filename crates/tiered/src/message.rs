@@ -26,6 +26,8 @@ pub(crate) enum Event {
     Expired(Version, String),
     /// This key was removed.
     Removed(String),
+    /// Who had the right to fill this key has given it back, and stored nothing.
+    Freed(String),
     /// This tag was removed.
     Tag(String),
     /// The namespace was cleared.
@@ -84,6 +86,7 @@ impl Event {
             Self::Filled(version, key) => ("filled", Some(*version), Some(key)),
             Self::Expired(version, key) => ("expired", Some(*version), Some(key)),
             Self::Removed(key) => ("removed", None, Some(key)),
+            Self::Freed(key) => ("freed", None, Some(key)),
             Self::Tag(tag) => ("tag", None, Some(tag)),
             Self::Cleared => ("cleared", None, None),
             Self::Everything => ("everything", None, None),
@@ -109,6 +112,7 @@ impl Event {
         let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
         Some(match verb {
             "removed" => Self::Removed(unescape(rest)?),
+            "freed" => Self::Freed(unescape(rest)?),
             "tag" => Self::Tag(unescape(rest)?),
             "cleared" => Self::Cleared,
             "everything" => Self::Everything,
@@ -169,6 +173,7 @@ mod tests {
                 Event::Filled(version, key.clone()),
                 Event::Expired(version, key.clone()),
                 Event::Removed(key.clone()),
+                Event::Freed(key.clone()),
                 Event::Tag(key),
             ]
         });

@@ -118,12 +118,12 @@ impl<V: 'static, K: Key + ?Sized> Near<V, K> {
         self.trust.is_of_this_era(&copy).then_some(copy)
     }
 
-    /// The copy under `key` that is no longer fresh but may still serve where nothing better can be had. One that is merely in
-    /// doubt may not: as fresh it would be believed, and L2 has just said that something else is there.
+    /// The copy under `key` that is no longer fresh but may still serve where nothing better can be had. One that is in doubt
+    /// may not: it may have been removed.
     pub(crate) fn fallback(&self, key: &K, now: Tick) -> Option<Entry<V>> {
-        let copy = self.outdated(key)?;
-        let is_known = copy.tags.as_ref().is_none_or(|tags| tags.hold());
-        (!copy.is_fresh(now) && !copy.is_dead(now) && is_known).then_some(copy)
+        let copy = self.held(key)?;
+        let is_old = !copy.is_fresh(now) && !copy.is_dead(now);
+        (is_old && self.trust.covers(&copy, now)).then_some(copy)
     }
 
     /// The start of an operation. A batch has one for all its keys, so that its own changes do not count as somebody
@@ -218,6 +218,11 @@ impl<V: 'static, K: Key + ?Sized> Near<V, K> {
     /// The flight looks, from now on. The bell rings when something happens to the key.
     pub(crate) fn look(&self, key: &K, operation: u64) -> Arc<Notify> {
         self.lock(self.stripe(key)).look(key, operation)
+    }
+
+    /// Tells the flight that something has happened to the key.
+    pub(crate) fn ring(&self, key: &K) {
+        self.lock(self.stripe(key)).ring(key);
     }
 
     /// The flight holds nothing that it has seen, and waits to look again.

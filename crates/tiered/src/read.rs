@@ -30,20 +30,25 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     /// What L1 has that may be used. Never waits.
     #[inline]
     pub(crate) fn get_near(&self, key: &K, options: &Options) -> Option<Answer<V>> {
-        if !options.l1.reads() {
-            return None;
-        }
         let now = self.now();
-        let hit = self.near.hit(key, now);
-        let is_wanted = |entry: &Entry<V>| options.after.is_none_or(|after| entry.version == after);
-        let Some(entry) = hit.filter(is_wanted) else {
+        let Some(entry) = self.near_hit(key, now, options) else {
             if options.after.is_some() {
+                // What is there, or on its way there, may be older than what is to be seen.
                 self.near.drop_copy(key);
             }
             return None;
         };
         self.counters.add_hit(Source::L1, &entry);
         Some(Answer::new(entry, Source::L1, now))
+    }
+
+    fn near_hit(&self, key: &K, now: Tick, options: &Options) -> Option<Entry<V>> {
+        if !options.l1.reads() {
+            return None;
+        }
+        let hit = self.near.hit(key, now)?;
+        let is_wanted = options.after.is_none_or(|after| hit.version == after);
+        is_wanted.then_some(hit)
     }
 
     /// What L2 has of one key: [`get_far`](Self::get_far) without its lists. Boxed, so that a hit in L1 has no large
@@ -220,9 +225,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     /// A fresh value is under these keys, as far as can be told without its payload.
     pub(crate) async fn contains(self: &Arc<Self>, keys: &[&K], options: &Options) -> Vec<bool> {
         let now = self.now();
-        let near = keys
-            .iter()
-            .map(|key| self.near.hit(key, now).filter(|_| options.l1.reads()));
+        let near = keys.iter().map(|key| self.near_hit(key, now, options));
         let mut known: Vec<_> = near
             .map(|entry| entry.map(|entry| entry.value.is_some()))
             .collect();
