@@ -5,6 +5,8 @@ mod batches;
 #[cfg(test)]
 mod cancellation;
 #[cfg(test)]
+mod coherence;
+#[cfg(test)]
 mod flights;
 #[cfg(test)]
 mod model;

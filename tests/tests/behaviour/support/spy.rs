@@ -174,9 +174,10 @@ impl Spy {
         } else {
             work.await
         };
-        let answers = match self.0.loses[op as usize].load(Ordering::SeqCst) {
-            true => failed(ErrorKind::Timeout).collect(),
-            false => answers,
+        let answers = if self.0.loses[op as usize].load(Ordering::SeqCst) {
+            failed(ErrorKind::Timeout).collect()
+        } else {
+            answers
         };
         self.0.log.note(note);
         self.meet(op, When::After).await;
