@@ -94,17 +94,27 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
     /// # Errors
     /// [`Loader`](crate::ErrorKind::Loader) with the loader's error as cause, [`Panicked`](crate::ErrorKind::Panicked),
     /// or [`NotFound`](crate::ErrorKind::NotFound) where the loader's type has no room for "not found".
-    pub async fn get_or_load<F, Fut, R>(&self, key: &K, load: F) -> Result<R::Output>
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "of an `async fn` the compiler cannot show within a task that it is `Send` for each `R`"
+    )]
+    pub fn get_or_load<F, Fut, R>(
+        &self,
+        key: &K,
+        load: F,
+    ) -> impl Future<Output = Result<R::Output>> + Send
     where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = R> + Send + 'static,
         R: LoadResult<V>,
     {
-        if let Some(entry) = self.shared.hit(key) {
-            return R::output(entry.value);
+        async move {
+            if let Some(entry) = self.shared.hit(key) {
+                return R::output(entry.value);
+            }
+            let call = self.with(Options::default());
+            R::output(call.load(key, load).await?.value)
         }
-        let call = self.with(Options::default());
-        R::output(call.load(key, load).await?.value)
     }
 
     /// The values under many keys, one answer for each key in their order: from L1, and the rest from L2 in one round
@@ -258,18 +268,24 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
     ///
     /// # Errors
     /// As for [`get_or_load`](Cache::get_or_load); what was cached then stays.
-    pub async fn refresh<F, Fut, R>(&self, key: &K, load: F) -> Result<R::Output>
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "of an `async fn` the compiler cannot show within a task that it is `Send` for each `R`"
+    )]
+    pub fn refresh<F, Fut, R>(
+        &self,
+        key: &K,
+        load: F,
+    ) -> impl Future<Output = Result<R::Output>> + Send
     where
         F: FnOnce(Option<Arc<V>>) -> Fut + Send + 'static,
         Fut: Future<Output = R> + Send + 'static,
         R: LoadResult<V>,
     {
-        R::output(
-            self.with(Options::default())
-                .refresh(key, load)
-                .await?
-                .value,
-        )
+        async move {
+            let call = self.with(Options::default());
+            R::output(call.refresh(key, load).await?.value)
+        }
     }
 
     /// Loads the values under many keys although they may be cached, and replaces them; one outcome for each key in

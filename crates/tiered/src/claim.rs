@@ -29,6 +29,8 @@ pub(crate) enum Right {
 #[derive(Debug)]
 pub(crate) struct Grip {
     pub(crate) name: String,
+    /// The mark of the namespace when it was claimed: what is stored under the claim is stored under this mark.
+    pub(crate) space: Version,
     held: Version,
     token: Version,
 }
@@ -65,15 +67,13 @@ pub(crate) enum Granted {
 const PASS: Duration = Duration::from_millis(500);
 
 impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
-    /// Asks for the right to load each of these keys, of which this was seen.
+    /// Asks for the right to load each of these keys, of which this was seen. `mark` is that of the namespace.
     pub(crate) async fn claim<'w>(
         &self,
         far: &Far<V>,
         wishes: &'w [(String, Seen)],
+        mark: Version,
     ) -> Vec<Granted> {
-        let Some(mark) = self.marks.space() else {
-            return wishes.iter().map(|_| UNFENCED).collect();
-        };
         let claim = |(key, seen): &'w (String, Seen)| Claim {
             key,
             seen: *seen,
@@ -93,6 +93,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         match answer {
             Ok(Claimed::Granted(held)) => Granted::Right(Right::Claim(Grip {
                 name: claim.key.to_owned(),
+                space: claim.mark,
                 held,
                 token: claim.token,
             })),
@@ -146,4 +147,4 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     }
 }
 
-const UNFENCED: Granted = Granted::Right(Right::Unfenced);
+pub(crate) const UNFENCED: Granted = Granted::Right(Right::Unfenced);

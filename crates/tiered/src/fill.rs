@@ -10,7 +10,7 @@ use crate::answer::Source;
 use crate::claim::Right;
 use crate::far::borrowed;
 use crate::flight::{Landed, Lead};
-use crate::marks::{Known, Which};
+use crate::marks::{Known, Lessons, Which};
 use crate::message::Event;
 use crate::near::Act;
 use crate::options::Terms;
@@ -72,7 +72,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
                 // The namespace was cleared meanwhile.
                 draft.fate = Fate::Refused;
             }
-            self.pack_draft(draft, known);
+            self.pack_draft(draft);
         }
         self.fill(&mut drafts).await;
         self.clear_away(&drafts).await;
@@ -91,17 +91,18 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             let unknown = tags.filter(|tag| self.marks.since(tag, known).is_none());
             late.extend(unknown.cloned());
         }
+        let mut lessons = Lessons::default();
         if !late.is_empty() {
-            let late = late.iter().cloned().map(Which::Tag);
-            self.learn(self.marks.again(late.chain([Which::Epoch])))
-                .await;
+            let late = late.into_iter().map(Which::Tag);
+            let read = self.marks.again(late.chain([Which::Epoch]));
+            lessons = self.learn(read).await;
         }
-        let now = self.marks.known();
-        let has_moved = known.epoch.is_none() || now.epoch != known.epoch;
+        if known.epoch.is_none() || lessons.of(&Which::Epoch) != known.epoch {
+            // Some tag was removed during the load, perhaps one of these.
+            lessons = Lessons::default();
+        }
         for draft in drafts {
-            let is_late = draft.tags.iter().any(|tag| late.contains(tag));
-            let as_of = if is_late { &now } else { known };
-            self.mark_draft(draft, Some(as_of).filter(|_| !is_late || !has_moved));
+            self.mark_draft(draft, known, &lessons);
         }
     }
 
@@ -119,24 +120,23 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         }
     }
 
-    /// Gives a draft its tags with the marks that were known then.
-    fn mark_draft(&self, draft: &mut Draft<V, K>, as_of: Option<&Known>) {
+    /// Gives a draft its tags with the marks that were known then, or were read since.
+    fn mark_draft(&self, draft: &mut Draft<V, K>, known: &Known, lessons: &Lessons) {
+        let mark = |tag: &str| {
+            let known = self.marks.since(tag, known);
+            known.or_else(|| lessons.of_tag(tag))
+        };
         let tags = draft.tags.iter();
-        let marked: Option<Vec<_>> = tags
-            .map(|tag| Some((tag.clone(), self.marks.since(tag, as_of?)?)))
-            .collect();
+        let marked: Option<Vec<_>> = tags.map(|tag| Some((&**tag, mark(tag)?))).collect();
         match (marked, &mut draft.entry) {
-            (Some(marked), Ok(entry)) => {
-                let tags = marked.iter().map(|(tag, version)| (&**tag, *version));
-                entry.tags = self.marks.tags(tags);
-            }
+            (Some(marked), Ok(entry)) => entry.tags = self.marks.tags(marked),
             (None, _) => draft.fate = Fate::Refused,
             (Some(_), Err(_)) => {}
         }
     }
 
     /// Also the namespace's mark is the one that was known when the load began.
-    fn pack_draft(&self, draft: &mut Draft<V, K>, known: &Known) {
+    fn pack_draft(&self, draft: &mut Draft<V, K>) {
         let (Some(far), Some(grip), Ok(entry)) = (&self.far, draft.right.grip(), &draft.entry)
         else {
             return;
@@ -144,7 +144,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         if draft.fate == Fate::Refused || !matches!(draft.l2, Act::Put(())) {
             return;
         }
-        draft.packed = self.pack(far, (&grip.name, known.space), entry).ok();
+        draft.packed = self.pack(far, (&grip.name, grip.space), entry).ok();
         if draft.packed.is_none() {
             self.counters.add(Count::Unstorable, 1);
             draft.l2 = draft.otherwise;

@@ -9,7 +9,7 @@ use tiered_core::{BoxError, Entry, Key, Record, Result, Seen, Tick};
 use tokio::sync::Notify;
 
 use crate::answer::Source;
-use crate::claim::{Granted, Right};
+use crate::claim::{Granted, Right, UNFENCED};
 use crate::flight::{Landed, Lead};
 use crate::load::{Mode, Wanted};
 use crate::loader::{Held, Loads};
@@ -250,25 +250,24 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
 
     /// Asks for the right to load these keys, and learns what has to be known before a load begins.
     pub(crate) async fn ask(&self, open: &[Open<V, K>], terms: &Terms) -> Vec<Granted> {
-        // Nothing was learned where L2 was not to be read.
-        self.learn(self.marks.unknown(self.far.iter().map(|_| Which::Space)))
-            .await;
         let tags = terms.tags.iter().cloned().map(Which::Tag);
         let learned = self.learn(self.unsure_of(tags.chain([Which::Epoch])));
         let Some(far) = self.far.as_ref() else {
             learned.await;
             return open.iter().map(|_| Granted::Right(Right::Alone)).collect();
         };
-        if !terms.options.l2.writes() {
+        let space = match self.marks.space() {
+            Some(space) => Some(space),
+            // It was not read, or was dropped since.
+            None => self.learn_space().await.of(&Which::Space),
+        };
+        let (Some(space), true) = (space, terms.options.l2.writes()) else {
             learned.await;
-            return open
-                .iter()
-                .map(|_| Granted::Right(Right::Unfenced))
-                .collect();
-        }
+            return open.iter().map(|_| UNFENCED).collect();
+        };
         let wish = |open: &Open<V, K>| (far.wire.name(open.lead.key.borrow()), open.seen);
         let wishes: Vec<_> = open.iter().map(wish).collect();
-        join(self.claim(far, &wishes), learned).await.0
+        join(self.claim(far, &wishes, space), learned).await.0
     }
 
     /// What a claim has found in place of what was seen.

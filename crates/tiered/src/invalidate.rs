@@ -22,7 +22,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             let names = names::<V, K>(far, &keys);
             let expiries = names.iter().map(|key| Expiry { key, version });
             let expiries: Vec<_> = expiries.collect();
-            let (heads, ()) = join(far.l2.expire_many(&expiries), self.learn_space()).await;
+            let (heads, _) = join(far.l2.expire_many(&expiries), self.learn_space()).await;
             self.note_heads(&mut tally, &keys, heads);
         }
         self.expire_near(&keys);

@@ -2,14 +2,14 @@
 
 use tiered_core::{Key, NewMark};
 
-use crate::marks::{MARK_LIFE, Unknown, Which, new_mark};
+use crate::marks::{Lessons, MARK_LIFE, Unknown, Which, new_mark};
 use crate::shared::Shared;
 use crate::stats::Count;
 
 impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     /// Reads the namespace's mark, if it is not known.
-    pub(crate) async fn learn_space(&self) {
-        self.learn(self.unsure_of([Which::Space])).await;
+    pub(crate) async fn learn_space(&self) -> Lessons {
+        self.learn(self.unsure_of([Which::Space])).await
     }
 
     /// Those of these marks that have to be read: what is known of them may be out of date if this node does not hear
@@ -23,10 +23,11 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     }
 
     /// Reads these marks, in their order; without an L2, makes them. What L2 holds of a mark that is in doubt is not looked at.
-    pub(crate) async fn learn(&self, mut unknown: Vec<Unknown>) {
+    pub(crate) async fn learn(&self, mut unknown: Vec<Unknown>) -> Lessons {
+        let mut lessons = Lessons::default();
         unknown.retain(|read| !self.doubts.has_mark(&read.which));
         if unknown.is_empty() {
-            return;
+            return lessons;
         }
         let names: Vec<_> = unknown
             .iter()
@@ -38,12 +39,14 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             Some(far) => far.l2.read_marks(&marks).await,
         };
         let Ok(versions) = versions.inspect_err(|_| self.counters.add(Count::L2Errors, 1)) else {
-            return;
+            return lessons;
         };
-        for (read, version) in unknown.iter().zip(versions) {
+        for (read, version) in unknown.into_iter().zip(versions) {
             self.marks
-                .learn(read, version, || self.near.trust.next_era());
+                .learn(&read, version, || self.near.trust.next_era());
+            lessons.note(read.which, version);
         }
+        lessons
     }
 
     /// A mark that nothing carries yet.

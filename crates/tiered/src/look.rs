@@ -1,11 +1,13 @@
 //! Looks into L2: what is there, whether it is to be believed, and whether it is still what the marks say.
 
+use std::sync::Arc;
+
 use futures_util::future::join;
-use tiered_core::{Entry, Key, Kind, Record, Result, Seen, Tick, Version};
+use tiered_core::{Entry, Key, Kind, Mark, Record, Result, Seen, Tick, Version};
 
 use crate::batch::only;
 use crate::far::{Far, borrowed};
-use crate::marks::Which;
+use crate::marks::{Lessons, Which};
 use crate::options::Options;
 use crate::rejection::Rejection;
 use crate::shared::Shared;
@@ -69,11 +71,13 @@ enum Judged<V> {
 
 /// How a record is looked at.
 #[derive(Clone, Copy)]
-struct Eye {
+struct Eye<'a> {
     /// L1 may be looked into as well.
     sees_l1: bool,
-    /// What is known of tags is up to date.
+    /// What the table knows of tags is up to date.
     knows_tags: bool,
+    /// Marks that were just read.
+    lessons: &'a Lessons,
 }
 
 impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
@@ -85,20 +89,23 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         let _turn = self.turn_to_confirm(keys).await;
         let names = far.names(keys);
         let names = borrowed(&names);
-        let (records, ()) = join(far.l2.get_many(&names), self.learn_space()).await;
-        let judged: Vec<_> = keys
-            .iter()
-            .zip(&names)
-            .zip(&records)
-            .map(|((key, name), record)| self.judge(far, (key, name), record, self.eye(options)))
+        let (records, mut lessons) = join(far.l2.get_many(&names), self.learn_space()).await;
+        let eye = self.eye(options, &lessons);
+        let places = || {
+            keys.iter()
+                .copied()
+                .zip(names.iter().copied())
+                .zip(&records)
+        };
+        let judged: Vec<_> = places()
+            .map(|(place, record)| self.judge(far, place, record, eye))
             .collect();
         let doubts = judged.iter().flat_map(Judged::marks);
-        self.learn(self.marks.again(doubts)).await;
-        let places = keys.iter().zip(&names).zip(&records).zip(judged);
-        places
-            .map(|(((key, name), record), judged)| {
-                self.settle_look(far, (key, name), (record, judged), options)
-            })
+        lessons.extend(self.learn(self.marks.again(doubts)).await);
+        let eye = self.eye(options, &lessons);
+        places()
+            .zip(judged)
+            .map(|((place, record), judged)| self.settle_look(far, place, (record, judged), eye))
             .collect()
     }
 
@@ -111,16 +118,19 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         let name = far.wire.name(key);
         let keys = [name.as_str()];
         let is_known = self.marks.space().is_some() && self.near.trust.is_heard(self.now());
-        let record = if is_known {
-            only(far.l2.get_many(&keys).await)
+        let (records, mut lessons) = if is_known {
+            (far.l2.get_many(&keys).await, Lessons::default())
         } else {
-            only(join(far.l2.get_many(&keys), self.learn_space()).await.0)
+            join(far.l2.get_many(&keys), self.learn_space()).await
         };
-        let judged = self.judge(far, (key, &name), &record, self.eye(options));
+        let (place, record) = ((key, name.as_str()), only(records));
+        let judged = self.judge(far, place, &record, self.eye(options, &lessons));
         if let Judged::AfterMarks(doubts) = &judged {
-            self.learn(self.marks.again(doubts.iter().cloned())).await;
+            let doubts = doubts.iter().cloned();
+            lessons.extend(self.learn(self.marks.again(doubts)).await);
         }
-        self.settle_look(far, (key, &name), (&record, judged), options)
+        let eye = self.eye(options, &lessons);
+        self.settle_look(far, place, (&record, judged), eye)
     }
 
     /// After a cut every copy in L1 is doubtful at once: not all may ask L2 at once.
@@ -141,34 +151,26 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         far: &Far<V>,
         place: (&K, &str),
         (record, judged): (&Result<Option<Record>>, Judged<V>),
-        options: &Options,
+        eye: Eye<'_>,
     ) -> Look<V> {
         let judged = match judged {
-            Judged::AfterMarks(_) => {
-                let eye = Eye {
-                    knows_tags: true,
-                    ..self.eye(options)
-                };
-                self.judge(far, place, record, eye)
-            }
+            Judged::AfterMarks(_) => self.judge(far, place, record, eye),
             surely @ Judged::Surely(_) => surely,
         };
         let look = match (judged, record) {
             (Judged::Surely(look), _) => look,
+            (Judged::AfterMarks(_), Ok(_)) if self.space(eye).is_none() => Look::Silent,
             (Judged::AfterMarks(marks), Ok(Some(record))) => self.outdated(record, &marks),
             (Judged::AfterMarks(_), _) => Look::nothing(),
         };
         match look {
-            Look::Silent if options.l1.reads() => self.blindly(place.0),
+            Look::Silent if eye.sees_l1 => self.blindly(place.0),
             look => look,
         }
     }
 
     /// The marks were read after the record, and still do not fit.
     fn outdated(&self, record: &Record, marks: &[Which]) -> Look<V> {
-        if self.marks.space().is_none() {
-            return Look::Silent;
-        }
         match record.kind() {
             Kind::Claim => return Look::nothing(),
             _ if marks.contains(&Which::Space) => self.counters.add_rejected(Rejection::Key),
@@ -182,7 +184,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         far: &Far<V>,
         (key, name): (&K, &str),
         record: &Result<Option<Record>>,
-        eye: Eye,
+        eye: Eye<'_>,
     ) -> Judged<V> {
         let record = match record {
             Err(_) => {
@@ -193,7 +195,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             Ok(None) => return Judged::Surely(Look::nothing()),
             Ok(Some(record)) => record,
         };
-        match self.marks.space() {
+        match self.space(eye) {
             Some(space) => self.judge_record(far, (key, name), (record, space), eye),
             None => Judged::AfterMarks(vec![Which::Space]),
         }
@@ -204,7 +206,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         far: &Far<V>,
         (key, name): (&K, &str),
         (record, space): (&Record, Version),
-        eye: Eye,
+        eye: Eye<'_>,
     ) -> Judged<V> {
         let now = Now::of(&self.clock);
         match record.kind() {
@@ -229,11 +231,17 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         }
     }
 
-    fn eye(&self, options: &Options) -> Eye {
+    fn eye<'a>(&self, options: &Options, lessons: &'a Lessons) -> Eye<'a> {
         Eye {
             sees_l1: options.l1.reads(),
             knows_tags: self.near.trust.is_heard(self.now()),
+            lessons,
         }
+    }
+
+    /// The mark of the namespace.
+    fn space(&self, eye: Eye<'_>) -> Option<Version> {
+        eye.lessons.of(&Which::Space).or_else(|| self.marks.space())
     }
 
     /// What this record is, as far as that can be told without asking L2.
@@ -246,7 +254,12 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     ) -> Look<V> {
         let seen = Seen::Version(record.version());
         let name = far.wire.name(key);
-        match self.judge(far, (key, &name), &Ok(Some(record)), self.eye(options)) {
+        match self.judge(
+            far,
+            (key, &name),
+            &Ok(Some(record)),
+            self.eye(options, &Lessons::default()),
+        ) {
             Judged::Surely(look) => look,
             Judged::AfterMarks(_) => Look::Nothing(seen),
         }
@@ -308,14 +321,15 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     }
 }
 
-fn judge_tags<V>(found: Found<V>, eye: Eye) -> Judged<V> {
-    let tags = found.entry.tags.iter().flat_map(|tags| tags.iter());
-    let doubts = tags.filter(|(mark, version)| !eye.knows_tags || !mark.is(*version));
-    let doubts: Vec<_> = doubts
-        .map(|(mark, _)| Which::Tag(mark.name().into()))
-        .collect();
-    if !doubts.is_empty() {
-        return Judged::AfterMarks(doubts);
+fn judge_tags<V>(found: Found<V>, eye: Eye<'_>) -> Judged<V> {
+    let tags = || found.entry.tags.iter().flat_map(|tags| tags.iter());
+    let holds = |(mark, version): &(Arc<Mark>, Version)| {
+        let read = eye.lessons.of_tag(mark.name());
+        read.map_or(eye.knows_tags && mark.is(*version), |read| read == *version)
+    };
+    if !tags().all(holds) {
+        let all = tags().map(|(mark, _)| Which::Tag(mark.name().into()));
+        return Judged::AfterMarks(all.collect());
     }
     Judged::Surely(if found.entry.is_fresh(found.at) {
         Look::Fresh(found)

@@ -82,10 +82,36 @@ pub(crate) struct Unknown {
     dropped: u64,
 }
 
+/// What was just read from L2, whether the table has taken it or not: it may have been dropped there meanwhile, and is as
+/// good as it was for who has asked for it since.
+#[derive(Default)]
+pub(crate) struct Lessons(Vec<(Which, Version)>);
+
+impl Lessons {
+    pub(crate) fn of(&self, which: &Which) -> Option<Version> {
+        let mut latest = self.0.iter().rev();
+        let (_, version) = latest.find(|(mark, _)| mark == which)?;
+        Some(*version)
+    }
+
+    pub(crate) fn of_tag(&self, tag: &str) -> Option<Version> {
+        let is_it = |which: &Which| matches!(which, Which::Tag(name) if **name == *tag);
+        let (_, version) = self.0.iter().rev().find(|(mark, _)| is_it(mark))?;
+        Some(*version)
+    }
+
+    pub(crate) fn note(&mut self, which: Which, version: Version) {
+        self.0.push((which, version));
+    }
+
+    pub(crate) fn extend(&mut self, later: Self) {
+        self.0.extend(later.0);
+    }
+}
+
 /// What was known when a load began.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Known {
-    pub(crate) space: Option<Version>,
     pub(crate) epoch: Option<Version>,
     moves: u64,
 }
@@ -120,7 +146,6 @@ impl Marks {
     pub(crate) fn known(&self) -> Known {
         let moves = self.table().moves;
         Known {
-            space: self.space.known(),
             epoch: self.epoch.known(),
             moves,
         }

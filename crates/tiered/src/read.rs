@@ -245,7 +245,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         };
         let names = far.names(keys);
         let names = borrowed(&names);
-        let (heads, ()) = join(far.l2.heads_many(&names), self.learn_space()).await;
+        let (heads, _) = join(far.l2.heads_many(&names), self.learn_space()).await;
         let presence = |(key, head)| match self.presence(key, head) {
             Ok(Presence::IfTagsHold) => None,
             presence => Some(presence.is_ok_and(|presence| presence == Presence::Present)),

@@ -14,7 +14,9 @@
 //!
 //! The watermark and the era are one number, so that a hit compares one number and one clock reading.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tiered_core::{Begun, Entry, Tick};
@@ -24,7 +26,19 @@ pub(crate) struct Trust {
     /// Nanoseconds of the clock; without a backplane, the end of time.
     lease: AtomicI64,
     bound: Duration,
+    /// The last doubts, oldest first.
+    doubts: Mutex<VecDeque<Doubt>>,
 }
+
+/// What began up to `of` has been doubtful since then, or earlier.
+#[derive(Clone, Copy)]
+struct Doubt {
+    of: u64,
+    since: Tick,
+}
+
+/// How many doubts are remembered; what is older than all of them has been doubtful for long.
+const MOST_DOUBTS: usize = 32;
 
 impl Trust {
     /// Trust in what a node hears itself: there is nobody else to hear.
@@ -42,6 +56,7 @@ impl Trust {
             watermark: AtomicU64::new(0),
             lease: AtomicI64::new(lease),
             bound,
+            doubts: Mutex::default(),
         }
     }
 
@@ -70,15 +85,20 @@ impl Trust {
         entry.begun.era() == era && era < Begun::LAST_ERA
     }
 
-    /// From when on a copy that is not covered has been doubtful.
+    /// From when on a copy that is not covered has been doubtful: since the first doubt after it began, or since the end of
+    /// the lease.
     pub(crate) fn doubtful_since<V>(&self, entry: &Entry<V>) -> Tick {
-        let watermark = self.watermark.load(Ordering::Acquire);
-        let doubted = if entry.begun.bits() < watermark {
-            Begun::from_bits(watermark).at()
-        } else {
-            Tick::from_nanos(self.lease.load(Ordering::Acquire))
+        let begun = entry.begun.bits();
+        let doubts = self.doubts();
+        let first = doubts.iter().position(|doubt| begun < doubt.of);
+        let since = match first {
+            Some(0) if doubts.len() == MOST_DOUBTS => Tick::from_nanos(i64::MIN),
+            Some(first) => doubts
+                .get(first)
+                .map_or(self.lease_end(), |doubt| doubt.since),
+            None => self.lease_end(),
         };
-        doubted.max(entry.begun.at().plus(self.bound))
+        since.max(entry.begun.at().plus(self.bound))
     }
 
     pub(crate) fn era(&self) -> u32 {
@@ -87,7 +107,15 @@ impl Trust {
 
     /// What began up to `now` is doubtful.
     pub(crate) fn doubt(&self, now: Tick) {
+        let mut doubts = self.doubts();
+        let of = Begun::new(self.era(), now).bits().saturating_add(1);
         self.raise(|watermark| Begun::new(watermark.era(), now).bits().saturating_add(1));
+        if doubts.len() == MOST_DOUBTS {
+            doubts.pop_front();
+        }
+        // Without a lease it was in doubt before.
+        let since = now.min(self.lease_end());
+        doubts.push_back(Doubt { of, since });
     }
 
     /// What began up to now is gone. The last era never ends, and in it nothing is trusted.
@@ -96,6 +124,14 @@ impl Trust {
             Begun::LAST_ERA => u64::MAX,
             era => Begun::new(era + 1, Tick::from_nanos(0)).bits(),
         });
+    }
+
+    fn lease_end(&self) -> Tick {
+        Tick::from_nanos(self.lease.load(Ordering::Acquire))
+    }
+
+    fn doubts(&self) -> MutexGuard<'_, VecDeque<Doubt>> {
+        self.doubts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn raise(&self, to: impl Fn(Begun) -> u64) {
@@ -157,6 +193,25 @@ mod tests {
         trust.doubt(tick(5_000));
         assert!(!trust.covers(&before, tick(7_000)));
         assert!(trust.covers(&after, tick(7_000)));
+    }
+
+    #[test]
+    fn a_copy_is_doubtful_since_the_first_doubt_however_many_follow() {
+        let trust = Trust::in_backplane(BOUND);
+        let copy = copy(&trust, 1_000);
+        trust.heard_all_before(tick(3_000));
+        assert_eq!(trust.doubtful_since(&copy), tick(4_000), "the lease's end");
+        for millis in [9_000, 12_000] {
+            // The lease has ended long before.
+            trust.doubt(tick(millis));
+            assert_eq!(trust.doubtful_since(&copy), tick(4_000));
+            trust.heard_all_before(tick(millis));
+            assert_eq!(trust.doubtful_since(&copy), tick(4_000));
+        }
+        for millis in 13_000..13_040 {
+            trust.doubt(tick(millis));
+        }
+        assert_eq!(trust.doubtful_since(&copy), tick(2_000), "for long");
     }
 
     #[test]

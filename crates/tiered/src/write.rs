@@ -83,15 +83,19 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         check_tags(&terms.tags)?;
         let marks = terms.tags.iter().cloned().map(Which::Tag);
         let space = self.far.is_some().then_some(Which::Space);
-        self.learn(self.unsure_of(space.into_iter().chain(marks)))
+        let lessons = self
+            .learn(self.unsure_of(space.into_iter().chain(marks)))
             .await;
         let known = self.marks.known();
         let mut tags = Vec::with_capacity(terms.tags.len());
         for tag in &terms.tags {
-            let mark = self.marks.since(tag, &known).ok_or_else(unknown_mark)?;
-            tags.push((&**tag, mark));
+            let mark = lessons
+                .of_tag(tag)
+                .or_else(|| self.marks.since(tag, &known));
+            tags.push((&**tag, mark.ok_or_else(unknown_mark)?));
         }
-        Ok((known.space, self.marks.tags(tags)))
+        let space = lessons.of(&Which::Space).or_else(|| self.marks.space());
+        Ok((space, self.marks.tags(tags)))
     }
 
     /// What L2 is to do.
@@ -109,9 +113,10 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             if !terms.options.l2.writes() || change.life.whole.is_zero() {
                 return job;
             }
-            let packed = space
+            let space = space
                 .clone()
-                .and_then(|space| self.pack(far, (&job.name, space), &change.entry));
+                .and_then(|space| space.ok_or_else(unknown_mark));
+            let packed = space.and_then(|space| self.pack(far, (&job.name, space), &change.entry));
             match packed {
                 Ok(packed) => job.act = Act::Put(packed),
                 Err(error) => job.refuse(error),
@@ -125,10 +130,9 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     pub(crate) fn pack(
         &self,
         far: &Far<V>,
-        (name, space): (&str, Option<Version>),
+        (name, space): (&str, Version),
         entry: &Entry<V>,
     ) -> Result<Packed> {
-        let space = space.ok_or_else(unknown_mark)?;
         far.wire
             .pack(Address { name, space }, entry, self.clock.wall())
     }
@@ -189,7 +193,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         if let Some(far) = &self.far {
             let names = names::<V, K>(far, &keys);
             let names = borrowed(&names);
-            let (heads, ()) = join(far.l2.remove_many(&names), self.learn_space()).await;
+            let (heads, _) = join(far.l2.remove_many(&names), self.learn_space()).await;
             self.note_heads(&mut tally, &keys, heads);
         }
         for key in &keys {

@@ -11,6 +11,8 @@ mod flights;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod one_step;
+#[cfg(test)]
 mod options;
 #[cfg(test)]
 mod reads;

@@ -420,3 +420,18 @@ async fn a_read_past_l1_joins_the_running_load() -> Result<()> {
     assert!(node.with(NEAR_ONLY).contains("1").await);
     Ok(())
 }
+
+/// A loader whose error is a box of any error, within a task: it has to compile.
+#[tokio::test]
+async fn any_error_will_do_within_a_task() {
+    let node = World::new().node();
+    let task = tokio::spawn(async move {
+        let load = || async { Err::<String, tiered::BoxError>("the database is away".into()) };
+        let (loaded, refreshed) = (
+            node.get_or_load("1", load).await,
+            node.refresh("1", move |_| load()).await,
+        );
+        (loaded.is_err(), refreshed.is_err())
+    });
+    assert_eq!(task.await.unwrap(), (true, true));
+}
