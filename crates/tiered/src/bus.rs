@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tiered_core::{Backplane, Clock, Key, News, Result, Subscription, Tick};
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::message::{Event, Message};
 use crate::peers::Peers;
@@ -34,6 +34,8 @@ pub(crate) struct Bus {
     ready: Notify,
     is_running: AtomicBool,
     is_closed: AtomicBool,
+    /// Somebody has been told that this node is there.
+    introduction: watch::Sender<bool>,
 }
 
 #[derive(Default)]
@@ -53,6 +55,7 @@ impl Bus {
             ready: Notify::new(),
             is_running: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),
+            introduction: watch::Sender::new(false),
         }
     }
 
@@ -106,6 +109,23 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         if let Some(bus) = &self.bus {
             bus.tell(event);
             self.attend();
+        }
+    }
+
+    /// Waits until the others know that this node is there, for a moment at most. Then they notice if it dies with an
+    /// invalidation unsaid.
+    pub(crate) async fn introduce(self: &Arc<Self>) {
+        self.attend();
+        let Some(bus) = &self.bus else { return };
+        if *bus.introduction.borrow() || !bus.is_running.load(Ordering::Acquire) {
+            return;
+        }
+        let mut introduction = bus.introduction.subscribe();
+        let patience = self.now().plus(self.settings.coherence.ping_interval());
+        tokio::select! {
+            biased;
+            _ = introduction.wait_for(|is_known| *is_known) => {}
+            () = self.clock.sleep_until(patience) => {}
         }
     }
 
@@ -223,6 +243,8 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Node<V, K> {
                 self.publishing = None;
                 if sent.is_err() {
                     shared.counters.add(Count::MessagesLost, 1);
+                } else {
+                    self.bus.introduction.send_replace(true);
                 }
             }
             Next::News(news) => self.hear(&shared, news?),
@@ -256,6 +278,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Node<V, K> {
         match news {
             News::Gap => {
                 shared.doubt();
+                self.peers.miss(self.clock.now());
                 self.next_ping = self.clock.now();
             }
             News::Message(bytes) => match Message::read(&bytes) {
@@ -278,7 +301,9 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Node<V, K> {
         if sender == self.bus.sender {
             for event in events {
                 if let Event::Ping(sent) = event {
-                    shared.near.trust.heard_all_before(sent);
+                    // Who is silent may have been about to say something.
+                    let silent = self.peers.longest_silence().unwrap_or(sent);
+                    shared.near.trust.heard_all_before(sent.min(silent));
                 }
             }
             return;

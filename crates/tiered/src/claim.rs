@@ -64,7 +64,7 @@ pub(crate) enum Granted {
 }
 
 /// For how long nobody waits for a claim after a load that had nothing to store.
-const PASS: Duration = Duration::from_millis(500);
+pub(crate) const PASS: Duration = Duration::from_millis(500);
 
 impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     /// Asks for the right to load each of these keys, of which this was seen. `mark` is that of the namespace.
@@ -138,11 +138,11 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     }
 
     /// Ends claims under which nothing is stored.
-    pub(crate) async fn release(&self, grips: &[&Grip]) {
+    pub(crate) async fn release(&self, grips: &[&Grip], pass: Option<Duration>) {
         if let Some(far) = self.far.as_ref().filter(|_| !grips.is_empty()) {
             let holds: Vec<_> = grips.iter().map(|grip| grip.hold()).collect();
             // If it fails, they end by themselves.
-            let _ = far.l2.release_many(&holds, Some(PASS)).await;
+            let _ = far.l2.release_many(&holds, pass).await;
         }
     }
 }

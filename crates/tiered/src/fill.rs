@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tiered_core::{Entry, ErrorKind, Fill, Key, Result, Version};
 
 use crate::answer::Source;
-use crate::claim::Right;
+use crate::claim::{Grip, PASS, Right};
 use crate::far::borrowed;
 use crate::flight::{Landed, Lead};
 use crate::marks::{Known, Lessons, Which};
@@ -182,8 +182,11 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     /// Ends the claims under which nothing was stored, and takes out of L2 what is not to stay there.
     async fn clear_away(self: &Arc<Self>, drafts: &[Draft<V, K>]) {
         let unused = drafts.iter().filter(|draft| draft.packed.is_none());
-        let grips: Vec<_> = unused.filter_map(|draft| draft.right.grip()).collect();
-        self.release(&grips).await;
+        let (refused, empty): (Vec<_>, Vec<_>) =
+            unused.partition(|draft| draft.fate == Fate::Refused);
+        self.release(&grips(&empty), Some(PASS)).await;
+        // The next load may well have something to store.
+        self.release(&grips(&refused), None).await;
         let is_out =
             |draft: &&Draft<V, K>| matches!(draft.l2, Act::Take) && draft.fate != Fate::Refused;
         let out: Vec<_> = drafts
@@ -223,6 +226,11 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         let key = draft.lead.key.borrow();
         match draft.fate {
             Fate::Stored => {
+                if !is_in {
+                    // What L1 has is older than what L2 has now, and nobody else will say so.
+                    let version = Some(entry.version);
+                    self.near.changed(key, version, false, self.now());
+                }
                 // A flight of this node may wait as well: for one that was detached.
                 self.near.ring(key);
                 self.tell_of(key, |text| Event::Filled(entry.version, text));
@@ -257,6 +265,11 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         };
         self.near.install(lead.key.borrow(), &lead.begin, act)
     }
+}
+
+fn grips<'d, V, K: Key + ?Sized>(drafts: &[&'d Draft<V, K>]) -> Vec<&'d Grip> {
+    let grips = drafts.iter().filter_map(|draft| draft.right.grip());
+    grips.collect()
 }
 
 impl<V, K: Key + ?Sized> Draft<V, K> {

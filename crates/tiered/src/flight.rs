@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::thread::panicking;
 
-use tiered_core::{Entry, Error, ErrorKind, Key, Result};
+use tiered_core::{Begun, Entry, Error, ErrorKind, Key, Result};
 use tokio::sync::{Notify, oneshot, watch};
 
 use crate::answer::Source;
@@ -126,6 +126,7 @@ struct Slot<V> {
 struct Flight<V> {
     operation: u64,
     landing: Landing<V>,
+    begun: Begun,
     /// Lets a queued flight begin.
     go: Option<oneshot::Sender<()>>,
     /// Rings when something happens to the key.
@@ -140,8 +141,17 @@ impl<V, K: Key + ?Sized> Flights<V, K> {
     }
 
     /// The flight that a reader may join. One that is queued will do: it has not begun, so it brings nothing old.
-    pub(crate) fn find(&self, key: &K) -> Option<Landing<V>> {
-        let slot = self.0.get(key)?;
+    pub(crate) fn find(
+        &mut self,
+        key: &K,
+        is_trusted: impl Fn(Begun) -> bool,
+    ) -> Option<Landing<V>> {
+        let slot = self.0.get_mut(key)?;
+        let running = slot.running.as_ref();
+        if running.is_some_and(|flight| !flight.is_waiting && !is_trusted(flight.begun)) {
+            // An invalidation may have been missed since it began.
+            slot.detach();
+        }
         let flight = slot.running.as_ref().or(slot.queued.as_ref())?;
         Some(flight.landing.clone())
     }
@@ -158,13 +168,20 @@ impl<V, K: Key + ?Sized> Flights<V, K> {
         running.is_some_and(|flight| flight.operation == operation)
     }
 
-    /// This flight looks, from now on. The bell rings when something happens to the key.
-    pub(crate) fn look(&mut self, key: &K, operation: u64) -> Arc<Notify> {
+    /// The bell of this flight, that rings when something happens to the key from now on.
+    pub(crate) fn bell(&mut self, key: &K, operation: u64) -> Arc<Notify> {
         let Some(flight) = self.running(key, operation) else {
             return Arc::default();
         };
-        flight.is_waiting = false;
         Arc::clone(flight.bell.get_or_insert_default())
+    }
+
+    /// This flight looks or loads, from now on.
+    pub(crate) fn begin(&mut self, key: &K, operation: u64, at: Begun) {
+        if let Some(flight) = self.running(key, operation) {
+            flight.is_waiting = false;
+            flight.begun = at;
+        }
     }
 
     /// This flight holds nothing that it has seen, and waits to look again: callers may join it whatever happens.
@@ -188,6 +205,7 @@ impl<V, K: Key + ?Sized> Flights<V, K> {
         let flight = Flight {
             operation: begin.operation,
             landing: landing.clone(),
+            begun: begin.at,
             go,
             bell: None,
             is_waiting: false,

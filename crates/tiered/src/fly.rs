@@ -124,7 +124,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     /// The bells that ring when something happens to these keys from now on. Without an L2 there is nobody to wait for.
     fn bells(&self, leads: &[Lead<V, K>]) -> Vec<Arc<Notify>> {
         let leads = leads.iter().filter(|_| self.far.is_some());
-        let bell = |lead: &Lead<V, K>| self.near.look(lead.key.borrow(), lead.begin.operation);
+        let bell = |lead: &Lead<V, K>| self.near.bell(lead.key.borrow(), lead.begin.operation);
         leads.map(bell).collect()
     }
 
@@ -152,9 +152,9 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         let at = self.now();
         for lead in &mut leads {
             let operation = lead.begin.operation;
-            lead.begin = self
-                .near
-                .begin(lead.key.borrow(), By::Look, Start { operation, at });
+            lead.begin =
+                self.near
+                    .begin_flight(lead.key.borrow(), By::Look, Start { operation, at });
         }
         let looks = self.look_for(&leads, terms).await;
         let mut round = Round {

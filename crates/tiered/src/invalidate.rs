@@ -15,6 +15,7 @@ use crate::written::Removed;
 impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     /// Expires these keys, which differ from each other: what is there stays, no longer fresh.
     pub(crate) async fn expire(self: Arc<Self>, keys: Vec<K::Owned>) -> Removed {
+        self.introduce().await;
         let version = Version::random(&self.random);
         let mut tally = self.tally(&keys, version);
         self.expire_near(&keys);
@@ -60,6 +61,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
 
     /// DROP, L2, DROP, publish: as a removal, and for the same reasons.
     pub(crate) async fn renew_mark(self: &Arc<Self>, which: &Which) -> Result<()> {
+        self.introduce().await;
         self.drop_mark(which);
         let renewed = self.renew_in_l2(which).await;
         self.drop_mark(which);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tiered_core::{Entry, Error, ErrorKind, Key, Result};
 
-use crate::claim::{Grip, Right};
+use crate::claim::{Grip, PASS, Right};
 use crate::fill::{Draft, Fate};
 use crate::flight::Lead;
 use crate::fly::{Asked, LoadFn};
@@ -78,7 +78,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
                 operation: lead.begin.operation,
                 at: begun,
             };
-            lead.begin = self.near.begin(lead.key.borrow(), By::Load, start);
+            lead.begin = self.near.begin_flight(lead.key.borrow(), By::Load, start);
         }
         // After the era was noted, so that a clear in between is noticed.
         let known = self.marks.known();
@@ -115,7 +115,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
 
     async fn fail(self: &Arc<Self>, wanted: Vec<Wanted<V, K>>, error: &Error) {
         self.counters.add(Count::LoadErrors, wanted.len() as u64);
-        self.release(&grips(&wanted)).await;
+        self.release(&grips(&wanted), Some(PASS)).await;
         for Wanted { lead, right, .. } in wanted {
             self.tell_freed(lead.key.borrow(), &right);
             lead.land(Err(error.clone()));

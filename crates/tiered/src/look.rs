@@ -87,6 +87,8 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             return keys.iter().map(|_| Look::nothing()).collect();
         };
         let _turn = self.turn_to_confirm(keys).await;
+        // Also what is repeated meanwhile was in doubt when it was read.
+        let are_doubtful: Vec<_> = keys.iter().map(|key| self.doubts.has(key)).collect();
         let names = far.names(keys);
         let names = borrowed(&names);
         let (records, mut lessons) = join(far.l2.get_many(&names), self.learn_space()).await;
@@ -98,7 +100,13 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
                 .zip(&records)
         };
         let judged: Vec<_> = places()
-            .map(|(place, record)| self.judge(far, place, record, eye))
+            .zip(are_doubtful)
+            .map(|((place, record), is_doubtful)| {
+                if is_doubtful {
+                    return Judged::Surely(Look::Silent);
+                }
+                self.judge(far, place, record, eye)
+            })
             .collect();
         let doubts = judged.iter().flat_map(Judged::marks);
         lessons.extend(self.learn(self.marks.again(doubts)).await);
@@ -115,6 +123,10 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             return Look::nothing();
         };
         let _turn = self.turn_to_confirm(&[key]).await;
+        if self.doubts.has(key) {
+            // Whatever is repeated meanwhile.
+            return Look::Silent;
+        }
         let name = far.wire.name(key);
         let keys = [name.as_str()];
         let is_known = self.marks.space().is_some() && self.near.trust.is_heard(self.now());

@@ -141,7 +141,7 @@ impl<V: 'static, K: Key + ?Sized> Near<V, K> {
         Begin {
             by,
             operation: from.operation,
-            at: Begun::new(self.trust.era(), from.at),
+            at: self.trust.begin(from.at),
             generation,
         }
     }
@@ -215,9 +215,17 @@ impl<V: 'static, K: Key + ?Sized> Near<V, K> {
         self.lock(self.stripe(key)).detach(key);
     }
 
-    /// The flight looks, from now on. The bell rings when something happens to the key.
-    pub(crate) fn look(&self, key: &K, operation: u64) -> Arc<Notify> {
-        self.lock(self.stripe(key)).look(key, operation)
+    /// The bell of the flight, that rings when something happens to the key from now on.
+    pub(crate) fn bell(&self, key: &K, operation: u64) -> Arc<Notify> {
+        self.lock(self.stripe(key)).bell(key, operation)
+    }
+
+    /// BEGIN, by a flight that looks or loads from now on.
+    pub(crate) fn begin_flight(&self, key: &K, by: By, from: Start) -> Begin {
+        let mut flights = self.lock(self.stripe(key));
+        let begin = self.begin(key, by, from);
+        flights.begin(key, begin.operation, begin.at);
+        begin
     }
 
     /// Tells the flight that something has happened to the key.
@@ -240,7 +248,7 @@ impl<V: 'static, K: Key + ?Sized> Near<V, K> {
         look: bool,
     ) -> Seat<V, K> {
         let mut flights = self.lock(self.stripe(key));
-        if let Some(landing) = flights.find(key) {
+        if let Some(landing) = flights.find(key, |begun| self.trust.vouches_for(begun, from.at)) {
             return Seat::Wait(landing);
         }
         let copy = if look { self.held(key) } else { None };

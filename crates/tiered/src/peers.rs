@@ -8,6 +8,9 @@ use tiered_core::Tick;
 /// How many nodes are told apart.
 const MOST_PEERS: usize = 4_096;
 
+/// Who sends under this name does not count.
+const NOBODY: u64 = 0;
+
 /// Each sender's next number, and when it was last heard.
 pub(crate) struct Peers {
     patience: Duration,
@@ -29,7 +32,7 @@ impl Peers {
     /// Something was missed before this message. A sender of whom nothing was known may have said something before, unless this
     /// is its first message; what comes late or twice was missed or heard already. Sender 0 does not count.
     pub(crate) fn has_missed(&mut self, sender: u64, number: u64, now: Tick) -> bool {
-        if sender == 0 {
+        if sender == NOBODY {
             return false;
         }
         if self.peers.len() >= MOST_PEERS && !self.peers.contains_key(&sender) {
@@ -44,6 +47,17 @@ impl Peers {
         peer.next = peer.next.max(number.saturating_add(1));
         peer.heard = now;
         has_missed
+    }
+
+    /// Messages may have been missed, and with them the first word of somebody: whoever it was has to say something soon.
+    pub(crate) fn miss(&mut self, now: Tick) {
+        let next = 0;
+        self.peers.insert(NOBODY, Peer { next, heard: now });
+    }
+
+    /// When the one was heard last who has been silent for longest.
+    pub(crate) fn longest_silence(&self) -> Option<Tick> {
+        self.peers.values().map(|peer| peer.heard).min()
     }
 
     /// This node has said that it goes.

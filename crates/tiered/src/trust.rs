@@ -69,20 +69,41 @@ impl Trust {
     /// The copy may be used without asking anybody, as far as others' changes go.
     #[inline]
     pub(crate) fn covers<V>(&self, entry: &Entry<V>, now: Tick) -> bool {
-        let is_after = entry.begun.bits() >= self.watermark.load(Ordering::Acquire);
-        (is_after && self.is_heard(now) || self.is_young(entry, now))
-            && entry.tags.as_ref().is_none_or(|tags| tags.hold())
+        self.vouches_for(entry.begun, now) && entry.tags.as_ref().is_none_or(|tags| tags.hold())
+    }
+
+    /// Nothing was missed about what began then, or it was so short a while ago that it is within the bound.
+    #[inline]
+    pub(crate) fn vouches_for(&self, begun: Begun, now: Tick) -> bool {
+        let is_after = begun.bits() >= self.watermark.load(Ordering::Acquire);
+        is_after && self.is_heard(now) || self.is_young(begun, now)
     }
 
     #[cold]
-    fn is_young<V>(&self, entry: &Entry<V>, now: Tick) -> bool {
-        self.is_of_this_era(entry) && now < entry.begun.at().plus(self.bound)
+    fn is_young(&self, begun: Begun, now: Tick) -> bool {
+        self.is_present(begun) && now < begun.at().plus(self.bound)
+    }
+
+    fn is_present(&self, begun: Begun) -> bool {
+        let era = self.era();
+        begun.era() == era && era < Begun::LAST_ERA
+    }
+
+    /// The begin of what begins now. What is known of marks is as old as the last echo, or the last doubt; unless this node is
+    /// deaf, for then the marks are read as well.
+    pub(crate) fn begin(&self, now: Tick) -> Begun {
+        let watermark = Begun::from_bits(self.watermark.load(Ordering::Acquire));
+        if !self.is_heard(now) {
+            return Begun::new(watermark.era(), now);
+        }
+        let echo = self.lease_end().minus(self.bound);
+        let known = Begun::new(watermark.era(), echo.min(now));
+        known.max(watermark).min(Begun::new(watermark.era(), now))
     }
 
     /// Nobody has cleared the namespace since the copy began.
     pub(crate) fn is_of_this_era<V>(&self, entry: &Entry<V>) -> bool {
-        let era = self.era();
-        entry.begun.era() == era && era < Begun::LAST_ERA
+        self.is_present(entry.begun)
     }
 
     /// From when on a copy that is not covered has been doubtful: since the first doubt after it began, or since the end of

@@ -78,7 +78,7 @@ impl<V: 'static> Wire<V> {
         name.strip_prefix(&self.prefix)
     }
 
-    /// The record of an entry that was made just now.
+    /// The record of an entry that was made at this moment.
     pub(crate) fn pack(
         &self,
         address: Address<'_>,

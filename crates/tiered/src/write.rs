@@ -35,6 +35,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         items: Vec<(K::Owned, Arc<V>)>,
         terms: Terms,
     ) -> Vec<Written> {
+        self.introduce().await;
         let start = self.near.start(self.now());
         let begin = |(key, _): &(K::Owned, _)| self.near.begin(key.borrow(), By::Write, start);
         let begins: Vec<_> = items.iter().map(begin).collect();
@@ -126,15 +127,15 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         changes.iter().map(job).collect()
     }
 
-    /// The record of an entry that was made under this mark of the namespace.
+    /// The record of an entry that was made under this mark of the namespace. It may have been made a while ago.
     pub(crate) fn pack(
         &self,
         far: &Far<V>,
         (name, space): (&str, Version),
         entry: &Entry<V>,
     ) -> Result<Packed> {
-        far.wire
-            .pack(Address { name, space }, entry, self.clock.wall())
+        let created = self.clock.wall().minus(entry.age(self.now()));
+        far.wire.pack(Address { name, space }, entry, created)
     }
 
     /// L2 has done its part, or not: brings the change to L1, and tells the others.
@@ -186,6 +187,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     /// Removes these keys, which differ from each other. Between L1's first drop and L2's answer a read may bring the old value
     /// back from L2: hence the second.
     pub(crate) async fn remove(self: Arc<Self>, keys: Vec<K::Owned>) -> Removed {
+        self.introduce().await;
         let mut tally = self.tally(&keys, Version::random(&self.random));
         for key in &keys {
             self.near.drop_copy(key.borrow());

@@ -918,7 +918,10 @@ async fn a_refresh_behind_a_hung_load_holds_nobody_up_after_a_removal() -> Resul
     assert_eq!(*promptly(refresh).await.unwrap()?, "new");
     stop.go();
     assert_eq!(*promptly(hung).await.unwrap()?, "hung");
-    assert_eq!(tiers(&node, "1").await, both("new"));
+    // The refresh and the caller may load at the same time: then L1 has nothing, rather than the one or the other.
+    let (near, far) = tiers(&node, "1").await;
+    assert_eq!(far.as_deref(), Some("new"));
+    assert!(near.is_none() || near == far);
     Ok(())
 }
 

@@ -136,6 +136,7 @@ impl FromStr for Secret {
 async fn everything_is_doubted<K: Key>(bad: K, other: K) {
     let town = Town::new();
     let [a, b] = two(&town, &bad).await;
+    town.live(1_050).await;
     for key in [&bad, &other] {
         a.set(key, "old".to_owned()).await;
     }

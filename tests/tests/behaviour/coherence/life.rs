@@ -152,7 +152,7 @@ fn a_cache_keeps_together_with_others_on_a_second_runtime() {
         a.remove("1").await;
         others_turn().await;
         assert_eq!(b.value("1").await, None);
-        town.live(300).await;
+        town.live(1_050).await;
         a.put("2", "old").await;
         others_turn().await;
         assert_eq!(b.value("2").await.as_deref(), Some("old"));

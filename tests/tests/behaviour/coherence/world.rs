@@ -41,8 +41,8 @@ impl Town {
     pub(crate) async fn two_with(&self, settings: Settings) -> (Node, Node) {
         let a = self.node_with(settings.clone()).await;
         let b = self.node_with(settings).await;
-        // The younger one has missed what the older one said before; it doubts what is older than the next ping.
-        self.live(300).await;
+        // The younger one may have missed somebody's first word: it doubts once more, until everybody has spoken again.
+        self.live(1_050).await;
         (a, b)
     }
 
