@@ -98,7 +98,7 @@ pub trait L2: Send + Sync + 'static {
     async fn release_many(&self, holds: &[Hold<'_>], pass: Option<Duration>) -> Vec<Result<()>>;
 
     /// The marks under these names, as at one moment or read in this order. Where there is none, the given one is put
-    /// there. The store keeps names of marks and keys apart. Reading a mark lets it live as long as the given one at least.
+    /// there. The store keeps names of marks and keys apart. Reading a mark lets it live half as long as the given one at least.
     async fn read_marks(&self, marks: &[NewMark<'_>]) -> Result<Vec<Version>>;
 
     /// Puts these marks in place of those there, at one moment or in this order.

@@ -94,7 +94,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Builder<V, K> {
         self
     }
 
-    /// The nodes do not tell each other of changes: copies in L1 stay until their own end, whatever other nodes do.
+    /// The nodes do not tell each other of changes, for an L2 that only one process uses, or that has no backplane: copies in L1 stay until their own end, whatever other nodes do.
     pub fn without_backplane(mut self) -> Self {
         self.backplane = Link::None;
         self
@@ -129,7 +129,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Builder<V, K> {
     ///
     /// # Errors
     /// Of the kind [`Config`](ErrorKind::Config): a setting makes no sense, the namespace is not one, there is no tier
-    /// at all, or values cannot be weighed.
+    /// at all, the L2 has no backplane and nothing was said about it, or values cannot be weighed.
     pub fn build(self) -> Result<Cache<V, K>> {
         self.check()?;
         self.settings.check(self.l2.is_some())?;
@@ -143,7 +143,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Builder<V, K> {
             l2,
             wire: Wire::new(&namespace, codec, &settings),
         });
-        let backplane = self.backplane.resolve(far.as_ref());
+        let backplane = self.backplane.resolve(far.as_ref())?;
         let bus = backplane.map(|link| Arc::new(Bus::new(link, &namespace, random.bits().max(1))));
         let trust = match bus {
             Some(_) => Trust::in_backplane(settings.coherence.bound),
@@ -203,11 +203,16 @@ enum Link {
 }
 
 impl Link {
-    fn resolve<V>(self, far: Option<&Far<V>>) -> Option<Arc<dyn Backplane>> {
-        match self {
-            Self::OfL2 => far?.l2.backplane(),
-            Self::Given(backplane) => Some(backplane),
-            Self::None => None,
+    fn resolve<V>(self, far: Option<&Far<V>>) -> Result<Option<Arc<dyn Backplane>>> {
+        let of_l2 = far.map(|far| far.l2.backplane());
+        match (self, of_l2) {
+            (Self::Given(backplane), _) => Ok(Some(backplane)),
+            (Self::OfL2, Some(None)) => Err(Error::new(
+                ErrorKind::Config,
+                "the l2 has no backplane: give one, or say `without_backplane`",
+            )),
+            (Self::OfL2, Some(of_l2)) => Ok(of_l2),
+            (Self::OfL2, None) | (Self::None, _) => Ok(None),
         }
     }
 }

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use tiered_core::{Backplane, Clock, Key, News, Result, Subscription, Tick};
+use tiered_core::{Backplane, Clock, Error, ErrorKind, Key, News, Result, Subscription, Tick};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
@@ -23,8 +23,11 @@ use crate::stats::Count;
 /// How many events may wait to be sent; with one more, all become one that says "everything".
 const MOST_WAITING: usize = 4_096;
 
+/// How long a change waits at most until it was sent.
+const LONGEST_WAIT: Duration = Duration::from_millis(250);
+
 /// How many events go into one message.
-const MOST_IN_MESSAGE: usize = 512;
+pub(crate) const MOST_IN_MESSAGE: usize = 512;
 
 pub(crate) struct Bus {
     backplane: Arc<dyn Backplane>,
@@ -34,8 +37,16 @@ pub(crate) struct Bus {
     ready: Notify,
     is_running: AtomicBool,
     is_closed: AtomicBool,
-    /// Somebody has been told that this node is there.
-    introduction: watch::Sender<bool>,
+    sent: watch::Sender<Sent>,
+}
+
+/// What has become of the messages.
+#[derive(Clone, Copy, Default)]
+struct Sent {
+    /// The last one that was sent, or was not.
+    number: u64,
+    /// The last one that was not.
+    failed: u64,
 }
 
 #[derive(Default)]
@@ -55,7 +66,7 @@ impl Bus {
             ready: Notify::new(),
             is_running: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),
-            introduction: watch::Sender::new(false),
+            sent: watch::Sender::default(),
         }
     }
 
@@ -93,6 +104,23 @@ impl Bus {
         })
     }
 
+    /// The number of the message that brings the last of what is waiting.
+    fn last_number(&self) -> u64 {
+        let outbox = self.outbox();
+        outbox.number + outbox.events.len().div_ceil(MOST_IN_MESSAGE) as u64
+    }
+
+    /// The message that was made last was sent, or not.
+    fn note_sent(&self, is_sent: bool) {
+        let number = self.outbox().number;
+        self.sent.send_modify(|sent| {
+            sent.number = number;
+            if !is_sent {
+                sent.failed = number;
+            }
+        });
+    }
+
     fn publish(self: &Arc<Self>, message: &Message) -> BoxFuture<'static, Result<()>> {
         let (bus, text) = (Arc::clone(self), message.write());
         Box::pin(async move { bus.backplane.publish(&bus.namespace, text.into()).await })
@@ -112,21 +140,30 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         }
     }
 
-    /// Waits until the others know that this node is there, for a moment at most. Then they notice if it dies with an
-    /// invalidation unsaid.
-    pub(crate) async fn introduce(self: &Arc<Self>) {
-        self.attend();
-        let Some(bus) = &self.bus else { return };
-        if *bus.introduction.borrow() || !bus.is_running.load(Ordering::Acquire) {
-            return;
+    /// The others hear what was said so far, or will notice that they have missed it. A node that hears itself need not wait
+    /// for that; one that does not waits until it was sent, for a moment.
+    ///
+    /// # Errors
+    /// It could not be sent: the others may hold older copies until those end.
+    pub(crate) async fn told(&self) -> Result<()> {
+        let Some(bus) = &self.bus else { return Ok(()) };
+        if self.near.trust.is_heard(self.now()) {
+            return Ok(());
         }
-        let mut introduction = bus.introduction.subscribe();
-        let patience = self.now().plus(self.settings.coherence.ping_interval());
-        tokio::select! {
+        let number = bus.last_number();
+        let mut sent = bus.sent.subscribe();
+        let patience = self.settings.coherence.ping_interval().min(LONGEST_WAIT);
+        let sent = tokio::select! {
             biased;
-            _ = introduction.wait_for(|is_known| *is_known) => {}
-            () = self.clock.sleep_until(patience) => {}
+            sent = sent.wait_for(|sent| sent.number >= number) => sent.is_ok_and(|sent| sent.failed < number),
+            () = self.clock.sleep_until(self.now().plus(patience)) => false,
+        };
+        if sent {
+            return Ok(());
         }
+        let message =
+            "the other nodes could not be told: they may hold older copies until those end";
+        Err(Error::new(ErrorKind::Unavailable, message))
     }
 
     /// Tells the other nodes of a key.
@@ -243,9 +280,8 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Node<V, K> {
                 self.publishing = None;
                 if sent.is_err() {
                     shared.counters.add(Count::MessagesLost, 1);
-                } else {
-                    self.bus.introduction.send_replace(true);
                 }
+                self.bus.note_sent(sent.is_ok());
             }
             Next::News(news) => self.hear(&shared, news?),
         }

@@ -1,6 +1,6 @@
 use std::borrow::Borrow;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::BoxFuture;
 use tiered_core::{BoxError, Key, Result};
@@ -95,8 +95,8 @@ impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
         Fut: Future<Output = R> + Send + 'static,
         R: LoadResult<V>,
     {
-        let mut load = once(load);
-        let load: LoadFn<V, K> = Box::new(move |_| {
+        let load = once(load);
+        let load: LoadFn<V, K> = Arc::new(move |_| {
             let load = load();
             Box::pin(async move { load().await.into_loaded().map(Loads::One) })
         });
@@ -177,13 +177,13 @@ impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
         Fut: Future<Output = R> + Send + 'static,
         R: LoadResult<V>,
     {
-        let mut load = once(load);
-        let load: LoadFn<V, K> = Box::new(move |mut asked: Vec<Asked<V, K>>| {
+        let load = once(load);
+        let load: LoadFn<V, K> = Arc::new(move |mut asked: Vec<Asked<V, K>>| {
             let (load, asked) = (load(), asked.pop());
             let held = asked.and_then(|asked| asked.value);
             Box::pin(async move { load(held).await.into_loaded().map(Loads::One) })
         });
-        only(self.shared.refresh(&[key], &self.terms(), once(load)).await)
+        only(self.shared.refresh(&[key], &self.terms(), &load).await)
     }
 
     /// [`Cache::refresh_many`](crate::Cache::refresh_many), in full.
@@ -237,9 +237,10 @@ impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
         let mut known: Vec<Option<Result<_>>> = keys.iter().map(near).collect();
         let gaps = gaps(keys, &known);
         if !gaps.is_empty() {
-            let load: LoadFn<V, K> = Box::new(move |asked: Vec<Asked<V, K>>| {
+            let load = often(load);
+            let load: LoadFn<V, K> = Arc::new(move |asked: Vec<Asked<V, K>>| {
                 let keys = asked.into_iter().map(|asked| asked.key).collect();
-                let load = load.clone();
+                let load = load();
                 Box::pin(async move { many(load(keys).await) })
             });
             let answers = self.shared.get_or_load(&gaps, self.terms(), load).await;
@@ -269,16 +270,14 @@ impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
         A: Into<Loaded<V>>,
         E: Into<BoxError>,
     {
-        let flight = move || -> LoadFn<V, K> {
-            let load = load.clone();
-            Box::new(move |asked| {
-                let load = load.clone();
-                Box::pin(async move { many(load(asked).await) })
-            })
-        };
+        let load = often(load);
+        let load: LoadFn<V, K> = Arc::new(move |asked| {
+            let load = load();
+            Box::pin(async move { many(load(asked).await) })
+        });
         batch.spread(
             self.shared
-                .refresh(batch.keys(), &self.terms(), flight)
+                .refresh(batch.keys(), &self.terms(), &load)
                 .await,
         )
     }
@@ -318,10 +317,17 @@ where
 }
 
 /// For the only flight, and the only load, of a single key.
-fn once<T>(load: T) -> impl FnMut() -> T {
-    let mut load = Some(load);
+fn once<T: Send>(load: T) -> impl Fn() -> T + Send + Sync {
+    let load = Mutex::new(Some(load));
     move || {
+        let mut load = load.lock().unwrap_or_else(PoisonError::into_inner);
         load.take()
             .expect("one key has one flight, which loads it once")
     }
+}
+
+/// For the loads of a batch.
+fn often<T: Clone + Send>(load: T) -> impl Fn() -> T + Send + Sync {
+    let load = Mutex::new(load);
+    move || load.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }

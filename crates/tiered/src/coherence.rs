@@ -16,7 +16,8 @@ use tiered_core::{Error, ErrorKind, Result};
 pub struct Coherence {
     /// For how long at most a copy in L1 may be served as fresh after another node's invalidation of its key has
     /// returned, whatever messages are lost, as long as L2 answers. A node pings four times in this time, and trusts what
-    /// it holds while it hears itself. From 10 ms to an hour. Default: 1 second.
+    /// it holds while it hears itself. From 10 ms to an hour, and the same on all nodes: one that pings more slowly than the
+    /// others expect is taken for silent. Default: 1 second.
     pub bound: Duration,
     /// How much longer a node trusts what it holds while L2 does not answer; and for how long a value is fresh in L1
     /// that L2 has not confirmed. Zero: not at all. Default: 5 seconds.
@@ -27,8 +28,8 @@ pub struct Coherence {
     /// How long a load waits at most for the node that loads the same key, before it loads as well, for L1 alone.
     /// Default: 10 seconds.
     pub claim_wait: Duration,
-    /// How long a load is waited for at most: after that its claim is no longer renewed, and later callers do not join it.
-    /// At least 10 ms. Default: 60 seconds.
+    /// After how long a load is given up by others: its claim is no longer renewed, and later callers do not join it. Those who
+    /// wait for it already go on waiting. At least 10 ms. Default: 60 seconds.
     pub load_limit: Duration,
 }
 

@@ -152,7 +152,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     }
 
     /// Stores what is packed, as far as its claim still stands.
-    async fn fill(&self, drafts: &mut [Draft<V, K>]) {
+    async fn fill(self: &Arc<Self>, drafts: &mut [Draft<V, K>]) {
         let fills: Vec<_> = drafts.iter().filter_map(Draft::fill).collect();
         let Some(far) = self.far.as_ref().filter(|_| !fills.is_empty()) else {
             return;
@@ -174,7 +174,13 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
                     draft.packed = None;
                     draft.l2 = draft.otherwise;
                 }
-                Err(_) => self.counters.add(Count::L2Errors, 1),
+                Err(_) => {
+                    self.counters.add(Count::L2Errors, 1);
+                    if matches!(draft.otherwise, Act::Take) {
+                        // What it was to replace may still be there.
+                        self.distrust(draft.lead.key.borrow());
+                    }
+                }
             }
         }
     }

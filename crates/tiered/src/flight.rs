@@ -121,6 +121,9 @@ pub(crate) struct Flights<V, K: Key + ?Sized>(HashMap<K::Owned, Slot<V>, Seeded>
 struct Slot<V> {
     running: Option<Flight<V>>,
     queued: Option<Flight<V>>,
+    /// Flights that nobody joins any more, because a tag was removed that they may bring, and that may store all the same:
+    /// the tag's mark tells.
+    closed: Vec<u64>,
 }
 
 struct Flight<V> {
@@ -162,10 +165,14 @@ impl<V, K: Key + ?Sized> Flights<V, K> {
         Some(flight.landing.clone())
     }
 
-    /// This flight may store what it brings: it is the one that callers join.
+    /// This flight may store what it brings: nothing has happened to the key since it began.
     pub(crate) fn may_store(&self, key: &K, operation: u64) -> bool {
-        let running = self.0.get(key).and_then(|slot| slot.running.as_ref());
+        let Some(slot) = self.0.get(key) else {
+            return false;
+        };
+        let running = slot.running.as_ref();
         running.is_some_and(|flight| flight.operation == operation)
+            || slot.closed.contains(&operation)
     }
 
     /// The bell of this flight, that rings when something happens to the key from now on.
@@ -244,6 +251,11 @@ impl<V, K: Key + ?Sized> Flights<V, K> {
         }
     }
 
+    /// Nobody joins any of the running flights any more, but each may store what it brings.
+    pub(crate) fn close_all(&mut self) {
+        self.0.values_mut().for_each(Slot::close);
+    }
+
     /// A flight is over.
     pub(crate) fn leave(&mut self, key: &K, operation: u64) {
         let is_it = |flight: &Option<Flight<V>>| {
@@ -252,6 +264,7 @@ impl<V, K: Key + ?Sized> Flights<V, K> {
                 .is_some_and(|flight| flight.operation == operation)
         };
         self.update(key, |slot| {
+            slot.closed.retain(|closed| *closed != operation);
             if is_it(&slot.queued) {
                 slot.queued = None;
             }
@@ -262,7 +275,8 @@ impl<V, K: Key + ?Sized> Flights<V, K> {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        let is_joined = |slot: &&Slot<V>| slot.running.is_some() || slot.queued.is_some();
+        self.0.values().filter(is_joined).count()
     }
 
     fn running(&mut self, key: &K, operation: u64) -> Option<&mut Flight<V>> {
@@ -292,8 +306,16 @@ impl<V> Slot<V> {
 
     fn disturb(&mut self) {
         self.ring();
+        self.closed.clear();
         let running = self.running.as_ref();
         if !running.is_some_and(|flight| flight.is_waiting) {
+            self.detach();
+        }
+    }
+
+    fn close(&mut self) {
+        if let Some(flight) = self.running.as_ref().filter(|flight| !flight.is_waiting) {
+            self.closed.push(flight.operation);
             self.detach();
         }
     }
@@ -306,7 +328,7 @@ impl<V> Slot<V> {
     }
 
     fn is_empty(&self) -> bool {
-        self.running.is_none() && self.queued.is_none()
+        self.running.is_none() && self.queued.is_none() && self.closed.is_empty()
     }
 }
 impl<V> Flight<V> {
@@ -324,6 +346,7 @@ impl<V> Default for Slot<V> {
         Self {
             running: None,
             queued: None,
+            closed: Vec::new(),
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::shared::Shared;
 use crate::stats::Count;
 
 /// A loader of the keys it is given, whatever the caller wrote it as. A single key is loaded once at most.
-pub(crate) type LoadFn<V, K> = Box<dyn FnMut(Vec<Asked<V, K>>) -> Loading<V, K> + Send>;
+pub(crate) type LoadFn<V, K> = Arc<dyn Fn(Vec<Asked<V, K>>) -> Loading<V, K> + Send + Sync>;
 pub(crate) type Loading<V, K> =
     BoxFuture<'static, Result<Loads<V, <K as ToOwned>::Owned>, BoxError>>;
 pub(crate) type Asked<V, K> = Held<V, <K as ToOwned>::Owned>;
@@ -50,7 +50,15 @@ impl<V, K: Key + ?Sized> Round<V, K> {
     }
 }
 
+/// What a flight is to bring, and how.
+struct Errand<V, K: Key + ?Sized> {
+    terms: Terms,
+    load: LoadFn<V, K>,
+    patience: Patience,
+}
+
 /// How long one still waits for others.
+#[derive(Clone, Copy)]
 struct Patience {
     limit: Duration,
     deadline: Option<Tick>,
@@ -92,33 +100,63 @@ impl Patience {
 const CLAIMS: usize = 3;
 
 impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
-    /// Lands each of these flights: from L2, or else from the loader, or from whoever else loads it. What this flight may
-    /// load is loaded before anything is waited for, and nothing is held while it waits: two batches in opposite order
-    /// cannot wait for each other.
+    /// Lands each of these flights: from L2, or else from the loader, or from whoever else loads it. What others load is
+    /// waited for by itself: neither does it hold up what this flight may load, nor is it held up. Nothing is held while
+    /// one waits, so two batches in opposite order cannot wait for each other.
     pub(crate) async fn fly(
         self: Arc<Self>,
-        mut leads: Vec<Lead<V, K>>,
+        leads: Vec<Lead<V, K>>,
         terms: Terms,
-        mut load: LoadFn<V, K>,
+        load: LoadFn<V, K>,
     ) {
-        let mut patience = Patience::new(self.settings.coherence.claim_wait);
+        let patience = Patience::new(self.settings.coherence.claim_wait);
+        let errand = Errand {
+            terms,
+            load,
+            patience,
+        };
+        self.run_errand(leads, errand).await;
+    }
+
+    async fn run_errand(self: Arc<Self>, mut leads: Vec<Lead<V, K>>, mut errand: Errand<V, K>) {
         loop {
             let bells = self.bells(&leads);
-            let mut round = self.round(leads, &terms).await;
-            if patience.is_over(self.now()) {
+            let mut round = self.round(leads, &errand.terms).await;
+            if errand.patience.is_over(self.now()) {
                 round.go_alone();
             }
-            self.counters.add(Count::Misses, round.wanted.len() as u64);
-            self.load(round.wanted, &terms, Mode::Fill, &mut load).await;
-            if round.busy.is_empty() {
-                return;
+            let Round { wanted, busy } = round;
+            self.counters.add(Count::Misses, wanted.len() as u64);
+            if busy.is_empty() {
+                let (terms, load) = (&errand.terms, &errand.load);
+                return self.load(wanted, terms, Mode::Fill, load).await;
             }
-            if patience.is_new() {
-                self.counters.add(Count::Waits, round.busy.len() as u64);
+            if errand.patience.is_new() {
+                self.counters.add(Count::Waits, busy.len() as u64);
             }
-            let until = patience.next(self.now());
-            leads = self.wait(round.busy, &bells, until).await;
+            let until = errand.patience.next(self.now());
+            if wanted.is_empty() {
+                leads = self.wait(busy, &bells, until).await;
+                continue;
+            }
+            tokio::spawn(Arc::clone(&self).wait_apart(busy, bells, until, errand.clone()));
+            let (terms, load) = (&errand.terms, &errand.load);
+            return self.load(wanted, terms, Mode::Fill, load).await;
         }
+    }
+
+    /// Waits for others, and goes on with these keys. Boxed, for a task of this kind may begin another one.
+    fn wait_apart(
+        self: Arc<Self>,
+        busy: Vec<Lead<V, K>>,
+        bells: Vec<Arc<Notify>>,
+        until: Tick,
+        errand: Errand<V, K>,
+    ) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            let leads = self.wait(busy, &bells, until).await;
+            self.run_errand(leads, errand).await;
+        })
     }
 
     /// The bells that ring when something happens to these keys from now on. Without an L2 there is nobody to wait for.
@@ -199,7 +237,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             }
             Look::Claimed => {
                 let old = self.near.fallback(lead.key.borrow(), self.now());
-                self.leave_to_another(lead, old, round);
+                self.leave_to_another(lead, old.map(|old| (old, Source::L1)), round);
                 return None;
             }
             Look::Silent => {
@@ -213,15 +251,20 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     }
 
     /// Somebody else loads it: an old copy serves meanwhile, where there is one that may.
-    fn leave_to_another(&self, lead: Lead<V, K>, old: Option<Entry<V>>, round: &mut Round<V, K>) {
+    fn leave_to_another(
+        &self,
+        lead: Lead<V, K>,
+        old: Option<(Entry<V>, Source)>,
+        round: &mut Round<V, K>,
+    ) {
         let now = self.now();
-        let Some(entry) = old.filter(|entry| !entry.is_dead(now)) else {
+        let Some((entry, source)) = old.filter(|(entry, _)| !entry.is_dead(now)) else {
             round.busy.push(lead);
             return;
         };
         self.counters.add(Count::StaleHits, 1);
-        self.counters.add_hit(Source::L2, &entry);
-        lead.land(Ok(Landed::new(entry, Source::L2)));
+        self.counters.add_hit(source, &entry);
+        lead.land(Ok(Landed::new(entry, source)));
     }
 
     /// Claims these keys. What has changed since it was seen is left to be claimed anew.
@@ -238,7 +281,10 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
                 Granted::Right(right) => {
                     round.wanted.push(Wanted::new(open.lead, None, right));
                 }
-                Granted::Busy => self.leave_to_another(open.lead, open.old, round),
+                Granted::Busy => {
+                    let old = open.old.map(|old| (old, Source::L2));
+                    self.leave_to_another(open.lead, old, round);
+                }
                 Granted::Changed(record) => {
                     let look = self.look_at_record(open.lead.key.borrow(), record, terms);
                     changed.extend(self.sort(open.lead, look, round, terms));
@@ -277,6 +323,16 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
                 self.judge_at_once(far, key, record, &terms.options)
             }
             _ => Look::Nothing(Seen::Version(record.version())),
+        }
+    }
+}
+
+impl<V, K: Key + ?Sized> Clone for Errand<V, K> {
+    fn clone(&self) -> Self {
+        Self {
+            terms: self.terms.clone(),
+            load: Arc::clone(&self.load),
+            patience: self.patience,
         }
     }
 }

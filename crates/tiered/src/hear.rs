@@ -38,11 +38,11 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     }
 
     /// DROP of a tag's mark. The epoch has moved with it. Which flights bring values with the tag is not known, so nobody
-    /// joins any of them.
+    /// joins any of them; what they bring is judged by its marks.
     pub(crate) fn drop_tag(&self, tag: &str) {
         self.marks.retire_tag(tag);
         self.marks.forget_epoch();
-        self.near.detach_all();
+        self.near.close_all();
     }
 
     /// DROP of the namespace's mark, and with it of all copies.
@@ -69,7 +69,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     }
 
     /// The store says that these records have changed, whoever caused it: perhaps this node itself. So L2 is asked which
-    /// copies are still what is there, and whether the namespace's mark is: it goes when the store is emptied.
+    /// copies are still what is there. Without a record, whether the namespace's mark is: it goes when the store is emptied.
     pub(crate) fn touched(self: &Arc<Self>, names: &[String]) {
         let held = |name: &String| {
             let text = self.far.as_ref()?.wire.text(name)?;
@@ -77,14 +77,20 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             self.near.held(key.borrow())?;
             Some((key, name.clone()))
         };
+        let is_named = !names.is_empty();
         let (keys, names): (Vec<_>, Vec<_>) = names.iter().filter_map(held).unzip();
+        if is_named && keys.is_empty() {
+            return;
+        }
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(Arc::clone(self).compare(keys, names));
         }
     }
 
     async fn compare(self: Arc<Self>, keys: Vec<K::Owned>, names: Vec<String>) {
-        self.learn(self.marks.again([Which::Space])).await;
+        if keys.is_empty() {
+            self.learn(self.marks.again([Which::Space])).await;
+        }
         let Some(far) = self.far.as_ref().filter(|_| !keys.is_empty()) else {
             return;
         };

@@ -15,7 +15,6 @@ use crate::written::Removed;
 impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     /// Expires these keys, which differ from each other: what is there stays, no longer fresh.
     pub(crate) async fn expire(self: Arc<Self>, keys: Vec<K::Owned>) -> Removed {
-        self.introduce().await;
         let version = Version::random(&self.random);
         let mut tally = self.tally(&keys, version);
         self.expire_near(&keys);
@@ -30,7 +29,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         for key in &keys {
             self.tell_of(key.borrow(), |text| Event::Expired(version, text));
         }
-        tally.removed()
+        tally.removed(self.told().await)
     }
 
     fn expire_near(&self, keys: &[K::Owned]) {
@@ -43,33 +42,28 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     /// Removes what carries this tag.
     pub(crate) async fn remove_tag(self: Arc<Self>, tag: Box<str>) -> Result<()> {
         let which = Which::Tag(tag);
-        let renewed = self.renew_mark(&which).await;
-        if renewed.is_err() {
-            self.distrust_mark(which);
-        }
-        renewed
+        self.renew_mark(&which).await
     }
 
     /// Removes everything.
     pub(crate) async fn clear(self: Arc<Self>) -> Result<()> {
-        let renewed = self.renew_mark(&Which::Space).await;
-        if renewed.is_err() {
-            self.distrust_mark(Which::Space);
-        }
-        renewed
+        self.renew_mark(&Which::Space).await
     }
 
     /// DROP, L2, DROP, publish: as a removal, and for the same reasons.
     pub(crate) async fn renew_mark(self: &Arc<Self>, which: &Which) -> Result<()> {
-        self.introduce().await;
         self.drop_mark(which);
         let renewed = self.renew_in_l2(which).await;
+        if renewed.is_err() {
+            // Before anybody learns the old one again.
+            self.distrust_mark(which.clone());
+        }
         self.drop_mark(which);
         match which {
             Which::Tag(tag) => self.tell(Event::Tag(tag.to_string())),
             Which::Space | Which::Epoch => self.tell(Event::Cleared),
         }
-        renewed
+        renewed.and(self.told().await)
     }
 
     async fn renew_in_l2(&self, which: &Which) -> Result<()> {

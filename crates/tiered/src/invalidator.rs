@@ -1,9 +1,10 @@
 use std::fmt::Display;
 use std::sync::Arc;
 
-use tiered_core::{Expiry, L2, Random, Result, Version};
+use tiered_core::{Backplane, Error, ErrorKind, Expiry, L2, Random, Result, Version};
 
 use crate::builder::check_namespace;
+use crate::bus::MOST_IN_MESSAGE;
 use crate::far::borrowed;
 use crate::marks::{MARK_LIFE, Which, new_mark};
 use crate::message::{Event, Message};
@@ -39,20 +40,37 @@ use crate::message::{Event, Message};
 pub struct Invalidator {
     namespace: String,
     l2: Arc<dyn L2>,
+    backplane: Arc<dyn Backplane>,
     random: Random,
 }
 
 impl Invalidator {
-    /// An invalidator of this namespace on this L2.
+    /// An invalidator of this namespace on this L2, which tells the nodes over the L2's own backplane.
     ///
     /// # Errors
-    /// Of the kind [`Config`](tiered_core::ErrorKind::Config): it is no namespace.
+    /// Of the kind [`Config`](ErrorKind::Config): it is no namespace, or the L2 has no backplane.
     pub fn new(namespace: impl Into<String>, l2: impl L2) -> Result<Self> {
+        let message = "the l2 has no backplane: nobody would be told";
+        let backplane = l2.backplane();
+        let backplane = backplane.ok_or_else(|| Error::new(ErrorKind::Config, message))?;
+        Self::with_backplane(namespace, l2, backplane)
+    }
+
+    /// The same for nodes that hear each other over another backplane.
+    ///
+    /// # Errors
+    /// Of the kind [`Config`](ErrorKind::Config): it is no namespace.
+    pub fn with_backplane(
+        namespace: impl Into<String>,
+        l2: impl L2,
+        backplane: impl Backplane,
+    ) -> Result<Self> {
         let namespace = namespace.into();
         check_namespace(&namespace)?;
         Ok(Self {
             namespace,
             l2: Arc::new(l2),
+            backplane: Arc::new(backplane),
             random: Random::new(),
         })
     }
@@ -115,16 +133,17 @@ impl Invalidator {
     }
 
     async fn tell(&self, events: impl IntoIterator<Item = Event>) -> Result<()> {
-        let Some(backplane) = self.l2.backplane() else {
-            return Ok(());
-        };
-        let message = Message {
-            sender: 0,
-            number: 0,
-            events: events.into_iter().collect(),
-        };
-        let text = message.write().into();
-        backplane.publish(&self.namespace, text).await
+        let events: Vec<_> = events.into_iter().collect();
+        for events in events.chunks(MOST_IN_MESSAGE) {
+            let message = Message {
+                sender: 0,
+                number: 0,
+                events: events.to_vec(),
+            };
+            let text = message.write().into();
+            self.backplane.publish(&self.namespace, text).await?;
+        }
+        Ok(())
     }
 
     fn names(&self, keys: &[String]) -> Vec<String> {

@@ -67,7 +67,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         mut wanted: Vec<Wanted<V, K>>,
         terms: &Terms,
         mode: Mode,
-        load: &mut LoadFn<V, K>,
+        load: &LoadFn<V, K>,
     ) {
         if wanted.is_empty() {
             return;
@@ -101,7 +101,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     async fn run(
         &self,
         wanted: &[Wanted<V, K>],
-        load: &mut LoadFn<V, K>,
+        load: &LoadFn<V, K>,
     ) -> Result<Loads<V, K::Owned>> {
         let asked = wanted.iter().map(Wanted::asked).collect();
         let leads: Vec<_> = wanted.iter().map(|wanted| &wanted.lead).collect();
@@ -208,7 +208,7 @@ fn kept_tags<V>(what: &What<V>, held: Option<&Entry<V>>) -> Vec<Box<str>> {
 
 /// Runs the loader to its end, and makes an error of a panic.
 async fn run<V, K: Key + ?Sized>(
-    load: &mut LoadFn<V, K>,
+    load: &LoadFn<V, K>,
     asked: Vec<Asked<V, K>>,
 ) -> Result<Loads<V, K::Owned>> {
     match AssertUnwindSafe(async move { load(asked).await })

@@ -108,7 +108,13 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
                 self.judge(far, place, record, eye)
             })
             .collect();
-        let doubts = judged.iter().flat_map(Judged::marks);
+        let mut doubts: Vec<_> = judged.iter().flat_map(Judged::marks).collect();
+        if !doubts.is_empty() {
+            // It may be dropped meanwhile.
+            doubts.push(Which::Space);
+            doubts.sort_unstable();
+            doubts.dedup();
+        }
         lessons.extend(self.learn(self.marks.again(doubts)).await);
         let eye = self.eye(options, &lessons);
         places()
@@ -138,7 +144,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         let (place, record) = ((key, name.as_str()), only(records));
         let judged = self.judge(far, place, &record, self.eye(options, &lessons));
         if let Judged::AfterMarks(doubts) = &judged {
-            let doubts = doubts.iter().cloned();
+            let doubts = doubts.iter().cloned().chain([Which::Space]);
             lessons.extend(self.learn(self.marks.again(doubts)).await);
         }
         let eye = self.eye(options, &lessons);

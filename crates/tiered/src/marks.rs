@@ -15,7 +15,7 @@ use std::time::Duration;
 use tiered_core::{Mark, NewMark, Random, Tags, Version};
 
 /// How many tags a node remembers: about 200 bytes each.
-const MOST_TAGS: usize = 10_000;
+const MOST_TAGS: usize = 50_000;
 
 /// How long L2 remembers a mark at least. A forgotten one ends the entries that carry it; none is brought back.
 pub(crate) const MARK_LIFE: Duration = Duration::from_secs(60 * 24 * 3_600);
@@ -294,13 +294,31 @@ impl Table {
         (mark, state)
     }
 
+    /// The oldest tag goes; one that copies in L1 carry only if there are many such.
     fn make_room(&mut self) {
-        while self.tags.len() >= MOST_TAGS
-            && let Some(oldest) = self.ages.pop_front()
-        {
-            if let Some((mark, _)) = self.tags.remove(&oldest) {
-                mark.retire();
+        const TRIES: usize = 32;
+        if self.tags.len() < MOST_TAGS {
+            return;
+        }
+        for _ in 0..TRIES {
+            let Some(oldest) = self.ages.pop_front() else {
+                return;
+            };
+            let is_carried = |(mark, _): &(Arc<Mark>, State)| Arc::strong_count(mark) > 1;
+            if !self.tags.get(&oldest).is_some_and(is_carried) {
+                self.retire(&oldest);
+                return;
             }
+            self.ages.push_back(oldest);
+        }
+        if let Some(oldest) = self.ages.pop_front() {
+            self.retire(&oldest);
+        }
+    }
+
+    fn retire(&mut self, tag: &str) {
+        if let Some((mark, _)) = self.tags.remove(tag) {
+            mark.retire();
         }
     }
 }

@@ -210,6 +210,13 @@ impl<V: 'static, K: Key + ?Sized> Near<V, K> {
         }
     }
 
+    /// No caller joins a flight any more that runs now; it may store what it brings all the same.
+    pub(crate) fn close_all(&self) {
+        for flights in &self.flights {
+            lock(flights).close_all();
+        }
+    }
+
     /// Nobody joins the flight of this key any more that runs now.
     pub(crate) fn detach(&self, key: &K) {
         self.lock(self.stripe(key)).detach(key);

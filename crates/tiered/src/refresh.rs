@@ -25,7 +25,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         self: &Arc<Self>,
         keys: &[&K],
         terms: &Terms,
-        mut load: impl FnMut() -> LoadFn<V, K>,
+        load: &LoadFn<V, K>,
     ) -> Vec<Result<Answer<V>>> {
         let Ok(runtime) = Handle::try_current() else {
             return keys.iter().map(|_| Err(no_runtime())).collect();
@@ -42,7 +42,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             .map(|lead| vec![lead])
             .chain((!free.is_empty()).then_some(free));
         for leads in flights {
-            runtime.spawn(Arc::clone(self).fly_again(leads, terms.clone(), load()));
+            runtime.spawn(Arc::clone(self).fly_again(leads, terms.clone(), Arc::clone(load)));
         }
         self.arrive(places).await
     }
@@ -53,7 +53,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         self: Arc<Self>,
         mut leads: Vec<Lead<V, K>>,
         terms: Terms,
-        mut load: LoadFn<V, K>,
+        load: LoadFn<V, K>,
     ) {
         for lead in &mut leads {
             lead.take_off().await;
@@ -79,7 +79,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             };
             wanted.push(Wanted::new(open.lead, copy, right));
         }
-        self.load(wanted, &terms, Mode::Replace, &mut load).await;
+        self.load(wanted, &terms, Mode::Replace, &load).await;
     }
 
     /// The copy of each key that a load would replace: fresh in L1, or in L2, or any in L1.

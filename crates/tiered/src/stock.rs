@@ -188,7 +188,7 @@ impl Stock {
     /// Takes out what ends next, until at most `bytes` are left.
     pub(crate) fn make_room(&mut self, bytes: usize) {
         while self.bytes > bytes
-            && let Some(key) = self.next_to_end(|_| true)
+            && let Some(key) = self.next_to_give_way()
         {
             self.remove(&key);
         }
@@ -197,6 +197,17 @@ impl Stock {
     fn next_to_end(&self, may: impl Fn(Tick) -> bool) -> Option<Arc<str>> {
         let (end, key) = self.ends.first()?;
         may(*end).then(|| key.clone())
+    }
+
+    /// Claims end soonest, and without them nothing could be stored: they give way only to each other.
+    fn next_to_give_way(&self) -> Option<Arc<str>> {
+        let keys = || self.ends.iter().map(|(_, key)| key);
+        let is_placeholder = |key: &&Arc<str>| {
+            let kept = self.records.get(*key);
+            kept.is_some_and(|kept| matches!(kept.record.kind(), Kind::Claim | Kind::Pass))
+        };
+        let other = keys().find(|key| !is_placeholder(key));
+        other.or_else(|| keys().next()).cloned()
     }
 }
 

@@ -35,7 +35,6 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         items: Vec<(K::Owned, Arc<V>)>,
         terms: Terms,
     ) -> Vec<Written> {
-        self.introduce().await;
         let start = self.near.start(self.now());
         let begin = |(key, _): &(K::Owned, _)| self.near.begin(key.borrow(), By::Write, start);
         let begins: Vec<_> = items.iter().map(begin).collect();
@@ -74,9 +73,21 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         if let Some(far) = &self.far {
             far.carry_out(&mut jobs).await;
         }
+        for (change, job) in changes.iter().zip(&jobs) {
+            if matches!(job.outcome(), Outcome::Failed(_)) {
+                // All of them before anybody can read L2 who would take what is there for newer than this.
+                self.distrust(change.key.borrow());
+            }
+        }
         let mut jobs = jobs.iter();
         let settle = |change| self.settle(change, jobs.next());
-        changes.iter().map(settle).collect()
+        let mut written: Vec<_> = changes.iter().map(settle).collect();
+        if let Err(error) = self.told().await {
+            for written in &mut written {
+                written.untold = Some(error.clone());
+            }
+        }
+        written
     }
 
     /// The namespace's mark, and the tags of what is set with theirs, as they are now.
@@ -143,10 +154,6 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         let key = change.key.borrow();
         let l2 = job.map_or(Outcome::Absent, Job::outcome);
         let is_unknown = matches!(l2, Outcome::Failed(_));
-        if is_unknown {
-            // Before anybody can read L2 who would take what is there for newer than this.
-            self.distrust(key);
-        }
         if let Some(job) = job {
             self.count(job);
         }
@@ -160,6 +167,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             l1,
             l2,
             version: (!is_unknown).then_some(version),
+            untold: None,
         }
     }
 
@@ -187,7 +195,6 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     /// Removes these keys, which differ from each other. Between L1's first drop and L2's answer a read may bring the old value
     /// back from L2: hence the second.
     pub(crate) async fn remove(self: Arc<Self>, keys: Vec<K::Owned>) -> Removed {
-        self.introduce().await;
         let mut tally = self.tally(&keys, Version::random(&self.random));
         for key in &keys {
             self.near.drop_copy(key.borrow());
@@ -202,7 +209,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             self.near.drop_copy(key.borrow());
             self.tell_of(key.borrow(), Event::Removed);
         }
-        tally.removed()
+        tally.removed(self.told().await)
     }
 
     /// Which of these keys L1 says are present.
@@ -316,7 +323,8 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    pub(crate) fn removed(mut self) -> Removed {
+    pub(crate) fn removed(mut self, told: Result<()>) -> Removed {
+        self.removed.note_told(told);
         let present = self.present.into_iter().flatten();
         self.removed.present = present.filter(|is_value| *is_value).count();
         self.removed

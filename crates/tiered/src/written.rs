@@ -24,17 +24,19 @@ pub struct Written {
     pub l2: Outcome,
     /// The version of what was written, for [`Options::after`](crate::Options::after); `None` if L2 has not confirmed it.
     pub version: Option<Version>,
+    pub(crate) untold: Option<Error>,
 }
 
 impl Written {
-    /// The error of a tier that does not hold what the caller meant it to hold.
+    /// The error of a tier that does not hold what the caller meant it to hold, or of nodes that may not know of it.
     ///
     /// # Errors
-    /// L2 failed, in which case what it holds is not known; or it cannot take the value, and holds nothing.
+    /// L2 failed, in which case what it holds is not known; or it cannot take the value, and holds nothing; or the backplane
+    /// failed, and other nodes may hold older copies until those end.
     pub fn ok(&self) -> Result<()> {
         match &self.l2 {
             Outcome::Failed(error) | Outcome::Refused(error) => Err(error.clone()),
-            _ => Ok(()),
+            _ => self.untold.clone().map_or(Ok(()), Err),
         }
     }
 }
@@ -94,10 +96,11 @@ pub struct Removed {
 }
 
 impl Removed {
-    /// The first error of L2, if any.
+    /// The first error of L2, if any, or of the backplane.
     ///
     /// # Errors
-    /// L2 failed for at least one key; what it holds under it is not known.
+    /// L2 failed for at least one key, and what it holds under it is not known; or the backplane failed, and other nodes may
+    /// hold older copies until those end.
     pub fn ok(&self) -> Result<()> {
         self.error.clone().map_or(Ok(()), Err)
     }
@@ -106,6 +109,12 @@ impl Removed {
         Self {
             version: Some(version),
             ..Self::default()
+        }
+    }
+
+    pub(crate) fn note_told(&mut self, told: Result<()>) {
+        if let Err(error) = told {
+            self.error.get_or_insert(error);
         }
     }
 

@@ -13,8 +13,9 @@ for place, name in ipairs(KEYS) do
   if type(mark) == 'string' and #mark == 8 then
     -- A mark that is in use does not end: with it, all that carries it would.
     local left = redis.call('PTTL', name)
-    if left >= 0 and left < tonumber(life) then
-      redis.call('PEXPIRE', name, life)
+    if left >= 0 and left < tonumber(life) / 2 then
+      -- A server that takes no writes at present still lets it be read.
+      redis.pcall('PEXPIRE', name, life)
     end
   else
     mark = version
