@@ -178,11 +178,6 @@ impl Marks {
     /// INSTALL. `new_era` is called if the namespace was cleared meanwhile, before anything new is known.
     pub(crate) fn learn(&self, read: &Unknown, version: Version, new_era: impl FnOnce()) {
         let mut table = self.table();
-        let (mark, state) = self.at(&mut table, &read.which);
-        if state.dropped != read.dropped {
-            return;
-        }
-        let mark = Arc::clone(mark);
         let is_space = read.which == Which::Space;
         if is_space
             && table
@@ -190,9 +185,15 @@ impl Marks {
                 .replace(version)
                 .is_some_and(|last| last != version)
         {
-            mark.forget();
+            // Also if it was dropped meanwhile: what was seen under another mark must not be confirmed under this one.
+            self.space.forget();
             new_era();
         }
+        let (mark, state) = self.at(&mut table, &read.which);
+        if state.dropped != read.dropped {
+            return;
+        }
+        let mark = Arc::clone(mark);
         let moves = table.count();
         self.at(&mut table, &read.which).1.learned = moves;
         mark.learn(version);
