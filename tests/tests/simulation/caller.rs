@@ -1,0 +1,255 @@
+//! What a node's callers do, and what they are told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::{BoxFuture, join_all};
+use tiered::{Access, Answer, Cache, Error, ErrorKind, Options};
+
+use crate::books::Books;
+use crate::datum::Datum;
+use crate::exclusion::Disturbance;
+use crate::ledger::{Life, Reading, WriteOf};
+use crate::loader::{Loader, name};
+use crate::source::TAGS;
+use crate::world::World;
+
+#[derive(Clone)]
+pub(crate) struct Caller {
+    pub(crate) world: Arc<World>,
+    pub(crate) cache: Cache<Datum>,
+    pub(crate) life: Life,
+    pub(crate) books: Arc<Books>,
+}
+
+/// Something that a caller does.
+pub(crate) struct Deed {
+    pub(crate) what: String,
+    pub(crate) work: BoxFuture<'static, ()>,
+    /// Nobody else relies on its end.
+    pub(crate) may_be_dropped: bool,
+}
+
+impl Deed {
+    pub(crate) fn new(what: String, work: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self {
+            what,
+            work: Box::pin(work),
+            may_be_dropped: true,
+        }
+    }
+}
+
+impl Caller {
+    /// Something at random, most often a read; `None` if it cannot be done now.
+    pub(crate) fn draw(self) -> Option<Deed> {
+        Some(match self.world.dice.below(100) {
+            0..20 => self.get(),
+            20..28 => self.get_plainly(),
+            28..34 => self.get_many(),
+            34..58 => self.load(),
+            58..65 => self.load_many(),
+            65..69 => self.refresh(),
+            69..74 => return self.see_a_write(),
+            74..82 => return self.remove(),
+            82..85 => return self.remove_many(),
+            85..90 => return self.expire(),
+            90..94 => self.remove_tag(),
+            94..95 => self.clear(),
+            _ => return self.set(),
+        })
+    }
+
+    fn get(self) -> Deed {
+        let key = self.any_key();
+        self.get_of(key)
+    }
+
+    pub(crate) fn get_of(self, key: usize) -> Deed {
+        Deed::new(format!("get k{key}"), async move {
+            let reading = self.reading(None);
+            let answer = self.cache.with(Options::default()).get(&name(key)).await;
+            if let Some(answer) = answer {
+                self.world.judge(&reading, key, &answer);
+            }
+        })
+    }
+
+    /// Reads everything.
+    pub(crate) fn visit(self) -> Deed {
+        Deed::new("get each key".to_owned(), async move {
+            let gets = (0..self.world.profile.keys).map(|key| self.clone().get_of(key).work);
+            join_all(gets).await;
+        })
+    }
+
+    fn get_plainly(self) -> Deed {
+        let key = self.any_key();
+        Deed::new(format!("plain get k{key}"), async move {
+            let reading = self.reading(None);
+            if let Some(value) = self.cache.get(&name(key)).await {
+                self.world.judge(&reading, key, &plain(value));
+            }
+        })
+    }
+
+    fn get_many(self) -> Deed {
+        let keys = self.some_keys();
+        Deed::new(format!("get_many {keys:?}"), async move {
+            let reading = self.reading(None);
+            let names = names(&keys);
+            let call = self.cache.with(Options::default());
+            let answers = call.get_many(&names).await;
+            for (key, answer) in keys.into_iter().zip(answers) {
+                if let Some(answer) = answer {
+                    self.world.judge(&reading, key, &answer);
+                }
+            }
+        })
+    }
+
+    fn load(self) -> Deed {
+        let key = self.any_key();
+        self.load_of(key, None)
+    }
+
+    fn load_of(self, key: usize, after: Option<WriteOf>) -> Deed {
+        let loader = Loader::draw(&self.world, &self.books);
+        let tags = if self.world.dice.one_in(2) {
+            self.tags(key)
+        } else {
+            Vec::new()
+        };
+        let options = self.options(after);
+        let what = match after {
+            Some(write) => format!("get_or_load k{key} after {}", write.version),
+            None => format!("get_or_load k{key}, tags {tags:?}"),
+        };
+        Deed::new(what, async move {
+            let reading = self.reading(after);
+            let load = move || loader.load(key);
+            let call = self.cache.with(options).tags(&tags);
+            let answer = call.get_or_load(&name(key), load).await;
+            self.note(&reading, &[key], vec![answer]);
+        })
+    }
+
+    fn load_many(self) -> Deed {
+        let keys = self.some_keys();
+        let loader = Loader::draw(&self.world, &self.books);
+        Deed::new(format!("get_many_or_load {keys:?}"), async move {
+            let reading = self.reading(None);
+            let names = names(&keys);
+            let load = move |keys| loader.load_many(keys);
+            let call = self.cache.with(Options::default());
+            let answers = call.get_many_or_load(&names, load).await;
+            self.note(&reading, &keys, answers);
+        })
+    }
+
+    fn refresh(self) -> Deed {
+        let keys = self.some_keys();
+        let loader = Loader::draw(&self.world, &self.books);
+        Deed::new(format!("refresh {keys:?}"), async move {
+            let _disturbance = Disturbance::of(&self.world, &keys);
+            let reading = self.reading(None);
+            let names = names(&keys);
+            let load = move |helds| loader.load_held(helds);
+            let call = self.cache.with(Options::default());
+            let answers = call.refresh_many(&names, load).await;
+            self.note(&reading, &keys, answers);
+        })
+    }
+
+    /// Reads that must see a write of which somebody has told them.
+    fn see_a_write(self) -> Option<Deed> {
+        let writes = self.world.ledger.writes();
+        if writes.is_empty() {
+            return None;
+        }
+        let write = *self.world.dice.pick(&writes);
+        if self.world.dice.one_in(2) {
+            return Some(self.load_of(write.key, Some(write)));
+        }
+        let options = self.options(Some(write));
+        let WriteOf { key, version, .. } = write;
+        Some(Deed::new(
+            format!("get k{key} after {version}"),
+            async move {
+                let reading = self.reading(Some(write));
+                if let Some(answer) = self.cache.with(options).get(&name(key)).await {
+                    self.world.judge(&reading, key, &answer);
+                }
+            },
+        ))
+    }
+
+    fn note(&self, reading: &Reading, keys: &[usize], answers: Vec<tiered::Result<Answer<Datum>>>) {
+        for (key, answer) in keys.iter().zip(answers) {
+            match answer {
+                Ok(answer) => self.world.judge(reading, *key, &answer),
+                Err(error) => self.note_error(&error),
+            }
+        }
+    }
+
+    /// A read fails only as its loader does.
+    fn note_error(&self, error: &Error) {
+        self.world.journal.count("reads: failed as their loader");
+        if !matches!(error.kind(), ErrorKind::Loader | ErrorKind::Panicked) {
+            self.world.journal.violate(format!("errors: {error:?}"));
+        }
+    }
+
+    fn reading(&self, after: Option<WriteOf>) -> Reading {
+        let world = &self.world;
+        world.ledger.read(self.life, world.now(), after)
+    }
+
+    fn options(&self, after: Option<WriteOf>) -> Options {
+        let passes_l1 = self.world.dice.one_in(12);
+        Options {
+            l1: if passes_l1 {
+                Access::WriteOnly
+            } else {
+                Access::ReadWrite
+            },
+            after: after.map(|write| write.after),
+            ..Options::default()
+        }
+    }
+
+    /// The tags that a caller knows beforehand.
+    pub(crate) fn tags(&self, key: usize) -> Vec<&'static str> {
+        let row = self.world.source.row(key);
+        let tags = (0..TAGS.len()).filter(|bit| row.tags & (1 << bit) != 0);
+        tags.map(|bit| TAGS[bit]).collect()
+    }
+
+    pub(crate) fn any_key(&self) -> usize {
+        self.world.dice.below(self.world.profile.keys)
+    }
+
+    pub(crate) fn some_keys(&self) -> Vec<usize> {
+        let first = self.any_key();
+        let mut keys = vec![first];
+        keys.extend(
+            (0..self.world.profile.keys).filter(|key| *key != first && self.world.dice.one_in(2)),
+        );
+        keys
+    }
+}
+
+/// An answer in full, of which only the value is known.
+fn plain(value: Arc<Datum>) -> Answer<Datum> {
+    Answer {
+        value: Some(value),
+        source: tiered::Source::L1,
+        age: Duration::ZERO,
+        is_stale: false,
+    }
+}
+
+pub(crate) fn names(keys: &[usize]) -> Vec<String> {
+    keys.iter().map(|key| name(*key)).collect()
+}
