@@ -12,9 +12,15 @@ use crate::moment::Moment;
 /// How many tasks work side by side.
 pub(crate) const TASKS: usize = 64;
 
-/// Loads all keys below `keys`, each with a value of some 200 bytes.
+/// A node that has just subscribed doubts once more what it holds, until all others must have spoken: by then the default
+/// bound has passed.
+const SETTLED: Duration = Duration::from_millis(1_200);
+
+/// Loads all keys below `keys`, each with a value of some 200 bytes, into a node that has settled.
 pub(crate) async fn fill(cache: &Cache<String, u32>, keys: u32) -> Result<(), Failure> {
     let cache = cache.clone();
+    cache.contains(&0).await;
+    tokio::time::sleep(SETTLED).await;
     let waits = for_each(keys, move |key| {
         let cache = cache.clone();
         async move {
