@@ -138,3 +138,25 @@ impl<V> fmt::Debug for Entry<V> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_takes_64_bytes_of_which_16_are_for_coherence() {
+        assert_eq!(size_of::<Entry<String>>(), 64);
+        assert_eq!(size_of::<Begun>() + size_of::<Option<Arc<Tags>>>(), 16);
+    }
+
+    #[test]
+    fn a_begin_keeps_its_era_and_its_moment_to_the_millisecond() {
+        let at = Tick::from_nanos(5_999_999);
+        let begun = Begun::new(7, at);
+        assert_eq!((begun.era(), begun.at()), (7, Tick::from_nanos(5_000_000)));
+        assert_eq!(Begun::from_bits(begun.bits()), begun);
+        let last = Begun::new(u32::MAX, Tick::from_nanos(i64::MAX));
+        assert_eq!(last.era(), Begun::LAST_ERA);
+        assert!(Begun::new(1, Tick::from_nanos(-1)) < Begun::new(1, at));
+    }
+}
