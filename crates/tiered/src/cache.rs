@@ -243,8 +243,9 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
     /// joined by later callers.
     ///
     /// # Errors
-    /// L2 has not confirmed it. It is done on this node, is repeated in the background until L2 has taken it, and until then
-    /// this node takes nothing with this tag from L2.
+    /// L2 has not confirmed it: it is done on this node, is repeated in the background until L2 has taken it, and until then
+    /// this node takes nothing with this tag from L2. Or the backplane failed: other nodes may hold older copies until those
+    /// end. Or nothing can carry such a tag: it is empty, or longer than 128 bytes.
     pub async fn remove_tag(&self, tag: &str) -> Result<()> {
         Finish::new(Arc::clone(&self.shared).remove_tag(tag.into())).await
     }
@@ -254,8 +255,8 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
     /// life ends.
     ///
     /// # Errors
-    /// L2 has not confirmed it. It is done on this node, is repeated in the background until L2 has taken it, and until then
-    /// this node takes nothing from L2.
+    /// L2 has not confirmed it: it is done on this node, is repeated in the background until L2 has taken it, and until then
+    /// this node takes nothing from L2. Or the backplane failed: other nodes may hold older copies until those end.
     pub async fn clear(&self) -> Result<()> {
         Finish::new(Arc::clone(&self.shared).clear()).await
     }
@@ -322,9 +323,10 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
     /// What the cache has done since it was built, and how full L1 is. Costs some microseconds.
     pub fn stats(&self) -> Stats {
         let unconfirmed = self.shared.doubts.count();
+        let hears_itself = self.shared.near.trust.is_heard(self.shared.now());
         self.shared
             .counters
-            .snapshot(self.shared.near.usage(), unconfirmed)
+            .snapshot(self.shared.near.usage(), unconfirmed, hears_itself)
     }
 
     /// How many keys are being loaded, or are about to be.

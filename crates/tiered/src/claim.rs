@@ -9,7 +9,7 @@ use std::time::Duration;
 use tiered_core::{Claim, Claimed, Hold, Key, Record, Result, Seen, Version};
 
 use crate::far::Far;
-use crate::flight::Lead;
+use crate::load::Wanted;
 use crate::message::Event;
 use crate::shared::Shared;
 use crate::stats::Count;
@@ -106,9 +106,9 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         }
     }
 
-    /// Renews these claims while their load runs, until it has run for too long: then later callers do not join it any more,
-    /// and the claims end by themselves. Never ends.
-    pub(crate) async fn keep(&self, leads: &[&Lead<V, K>], grips: &[&Grip]) -> Infallible {
+    /// Renews the claims of a load while it runs, until it has run for too long. Later callers do not join it then, nor where
+    /// its claim is lost: something has happened to the key. Never ends.
+    pub(crate) async fn keep(&self, wanted: &[Wanted<V, K>]) -> Infallible {
         let coherence = &self.settings.coherence;
         let limit = self.now().plus(coherence.load_limit);
         loop {
@@ -117,16 +117,30 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             if self.now() >= limit {
                 break;
             }
-            if let Some(far) = self.far.as_ref().filter(|_| !grips.is_empty()) {
-                let holds: Vec<_> = grips.iter().map(|grip| grip.hold()).collect();
-                // Who has lost its claim finds out when it fills.
-                let _ = far.l2.renew_many(&holds, coherence.claim_life).await;
-            }
+            self.renew(wanted).await;
         }
-        for lead in leads {
+        for Wanted { lead, .. } in wanted {
             self.near.detach(lead.key.borrow());
         }
         pending().await
+    }
+
+    async fn renew(&self, wanted: &[Wanted<V, K>]) {
+        let held = wanted
+            .iter()
+            .filter_map(|wanted| Some((&wanted.lead, wanted.right.grip()?.hold())));
+        let (leads, holds): (Vec<_>, Vec<_>) = held.unzip();
+        let Some(far) = self.far.as_ref().filter(|_| !holds.is_empty()) else {
+            return;
+        };
+        let life = self.settings.coherence.claim_life;
+        for (lead, stands) in leads.into_iter().zip(far.l2.renew_many(&holds, life).await) {
+            match stands {
+                Ok(true) => {}
+                Ok(false) => self.near.detach(lead.key.borrow()),
+                Err(_) => self.counters.add(Count::L2Errors, 1),
+            }
+        }
     }
 
     /// Who waits for this key, here or elsewhere, may go on.

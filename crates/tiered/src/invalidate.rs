@@ -9,7 +9,7 @@ use tiered_core::{Expiry, Key, Result, Version};
 use crate::marks::Which;
 use crate::message::Event;
 use crate::shared::Shared;
-use crate::write::names;
+use crate::write::{check_tags, names};
 use crate::written::Removed;
 
 impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
@@ -41,6 +41,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
 
     /// Removes what carries this tag.
     pub(crate) async fn remove_tag(self: Arc<Self>, tag: Box<str>) -> Result<()> {
+        check_tags(std::slice::from_ref(&tag))?;
         let which = Which::Tag(tag);
         self.renew_mark(&which).await
     }

@@ -104,12 +104,10 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         load: &LoadFn<V, K>,
     ) -> Result<Loads<V, K::Owned>> {
         let asked = wanted.iter().map(Wanted::asked).collect();
-        let leads: Vec<_> = wanted.iter().map(|wanted| &wanted.lead).collect();
-        let grips = grips(wanted);
         tokio::select! {
             biased;
             loaded = run::<V, K>(load, asked) => loaded,
-            never = self.keep(&leads, &grips) => match never {},
+            never = self.keep(wanted) => match never {},
         }
     }
 

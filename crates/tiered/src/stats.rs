@@ -55,6 +55,8 @@ pub struct Stats {
     pub confirmed: u64,
     /// Copies in L1 that were in doubt and were used unconfirmed, because L2 did not answer. They count as answered by L1.
     pub blind_hits: u64,
+    /// This node hears itself over the backplane, or has none: what it holds is trusted without asking L2.
+    pub hears_itself: bool,
     /// How often this node may have missed a message, and began to doubt all that it held.
     pub doubts: u64,
     /// Messages of other nodes that were heard.
@@ -157,7 +159,7 @@ impl Counters {
         }
     }
 
-    pub(crate) fn snapshot(&self, l1: Usage, unconfirmed: usize) -> Stats {
+    pub(crate) fn snapshot(&self, l1: Usage, unconfirmed: usize, hears_itself: bool) -> Stats {
         let sum = |count: Count| self.sum(count as usize);
         Stats {
             l1_hits: sum(Count::L1Hits),
@@ -177,6 +179,7 @@ impl Counters {
             messages_heard: sum(Count::MessagesHeard),
             messages_lost: sum(Count::MessagesLost),
             unconfirmed: unconfirmed as u64,
+            hears_itself,
             l2_errors: sum(Count::L2Errors),
             unstorable: sum(Count::Unstorable),
             l2_raw_bytes: sum(Count::L2RawBytes),
