@@ -48,7 +48,8 @@ pub enum ErrorKind {
     Config,
     /// The store cannot be reached, or refuses to work, at present: try again later.
     Unavailable,
-    /// The store did not answer in time; whether it did the work is not known.
+    /// It did not come in time. Of a store: whether it did the work is not known. Of a read: its load goes on for those
+    /// who come later.
     Timeout,
     /// The bytes cannot be stored: the value cannot be encoded, or is too large.
     Unstorable,
@@ -58,6 +59,11 @@ pub enum ErrorKind {
     Panicked,
     /// The source has no such value, and the loader's type has no room to say so.
     NotFound,
+    /// The source has said for good that it gives nothing for this key: gone, forbidden. No older copy serves in its
+    /// place; the source of the error is the loader's own.
+    Authoritative,
+    /// Too many loads run already: try again later, or allow more.
+    Overloaded,
     /// The load ended without a result, because the runtime that it ran on was shut down.
     Aborted,
 }

@@ -3,13 +3,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::{Backplane, Claim, Claimed, Expiry, Fill, Hold, NewMark, Record, Result, Version};
+use crate::{
+    Backplane, Claim, Claimed, Expiry, Fill, Hold, NewMark, Record, Result, Stamp, Version,
+};
 
 /// The second tier: a store of records that all processes share.
 ///
 /// # Contract
 ///
-/// - Every method takes many keys and gives one outcome for each, in their order. A key that fails takes nobody
+/// - Every method on records takes many keys and gives one outcome for each, in their order. A key that fails takes nobody
 ///   else with it. A key may occur twice: of two writes the later stays, and a removal answers with what was there
 ///   once; claims and what is done with them take effect in their order. No keys, no work.
 /// - Keys are any UTF-8, any length, the empty one and control characters included. Records are any bytes, at least
@@ -21,9 +23,11 @@ use crate::{Backplane, Claim, Claimed, Expiry, Fill, Hold, NewMark, Record, Resu
 ///   removed, its life ends, or the store needs the room. What an acknowledged `remove_many` has removed is not found.
 /// - The store judges no age but the physical life it was given. It never answers with a record whose life has
 ///   ended.
-/// - Every batch ends within a time that the store's own settings bound, also when the server hangs.
+/// - Every call ends within a time that the store's own settings bound, also when the server hangs.
 /// - A dropped future cancels the wait, not the work: whether a write was done is then unknown.
 /// - Each operation on one record is one step: nothing comes between its comparison and its change.
+/// - All who ask for the time are told that of one wall clock, a few milliseconds old at most. As long as nobody sets that
+///   clock, of two calls by one task the later is never answered with less.
 /// - Two writes or removals of one key take effect in the order in which one task has called them, and a read that is
 ///   called after one of them was acknowledged comes after it.
 ///
@@ -104,6 +108,9 @@ pub trait L2: Send + Sync + 'static {
     /// Puts these marks in place of those there, at one moment or in this order.
     async fn write_marks(&self, marks: &[NewMark<'_>]) -> Result<()>;
 
+    /// The store's own wall clock, now. Stamps in records follow it, so that nodes whose clocks differ agree.
+    async fn time(&self) -> Result<Stamp>;
+
     /// The backplane by which the caches on this store tell each other of changes; `None` if it has none.
     fn backplane(&self) -> Option<Arc<dyn Backplane>>;
 }
@@ -172,6 +179,10 @@ impl<T: L2 + ?Sized> L2 for Arc<T> {
 
     async fn write_marks(&self, marks: &[NewMark<'_>]) -> Result<()> {
         T::write_marks(self, marks).await
+    }
+
+    async fn time(&self) -> Result<Stamp> {
+        T::time(self).await
     }
 
     fn backplane(&self) -> Option<Arc<dyn Backplane>> {

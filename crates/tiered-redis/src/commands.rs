@@ -6,14 +6,14 @@ use fred::clients::{Client, WithOptions};
 use fred::interfaces::{KeysInterface, PubsubInterface};
 use fred::types::Expiration;
 use futures_util::future::{join, join_all};
-use tiered_core::{Record, Result, Write};
+use tiered_core::{Record, Result, Stamp, Write};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::connection::Connection;
 use crate::listener::Listener;
 use crate::reads::or_foreign;
 use crate::setup::Setup;
-use crate::{channel, error};
+use crate::{channel, clock, error};
 
 /// What the clones of a handle share: the connections, and the commands that go over them.
 pub(crate) struct Shared {
@@ -98,6 +98,11 @@ impl Shared {
             // What was there is gone; where its head is not known, an empty one says so.
             (head, Ok(_)) => Ok(Some(Record::new(head.unwrap_or_default()))),
         }
+    }
+
+    /// Which connection is asked does not matter: the server has one clock.
+    pub(crate) async fn time(&self) -> Result<Stamp> {
+        clock::time(&*self.turn(0)?).await
     }
 
     /// All messages go over one connection, and so stay in order.

@@ -30,6 +30,11 @@ pub(crate) fn of_scripts(cause: &Cause) -> Error {
     )
 }
 
+/// Why the server does not tell its time.
+pub(crate) fn of_time(cause: &Cause) -> Error {
+    without_rights(cause, "redis does not tell this user its time: allow TIME")
+}
+
 /// Why nothing can be heard of what is published.
 pub(crate) fn of_backplane(cause: &Cause) -> Error {
     without_rights(

@@ -11,6 +11,7 @@ mod batch;
 mod bus;
 mod call;
 mod channel;
+mod clock;
 mod commands;
 mod connection;
 mod ear;

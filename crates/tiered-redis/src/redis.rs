@@ -7,8 +7,8 @@ use bytes::Bytes;
 use fred::types::config::Config;
 use futures_util::future::{join, join_all, try_join_all};
 use tiered_core::{
-    Backplane, Claim, Claimed, Expiry, Fill, Hold, L2, NewMark, Record, Result, Subscription,
-    Version, Write,
+    Backplane, Claim, Claimed, Expiry, Fill, Hold, L2, NewMark, Record, Result, Stamp,
+    Subscription, Version, Write,
 };
 use tokio::runtime::Handle;
 
@@ -37,8 +37,8 @@ use crate::{RedisOptions, address, error, trial};
 /// claim on a record, marks of tags and namespaces stand under their names, and `#bus:` and the namespace is the channel
 /// of its messages. A user with limited rights needs all keys that begin with the namespaces and with `#`, the channels
 /// that begin with `#bus:`, and the commands GET, MGET, SET, GETRANGE, SETRANGE, STRLEN, PTTL, PEXPIRE, DEL, UNLINK, EVAL,
-/// EVALSHA, SCRIPT LOAD, PING, HELLO, PUBLISH, SUBSCRIBE and UNSUBSCRIBE; for the tracking CLIENT TRACKING, and to be
-/// warned CONFIG GET.
+/// EVALSHA, SCRIPT LOAD, TIME, PING, HELLO, PUBLISH, SUBSCRIBE and UNSUBSCRIBE; for the tracking CLIENT TRACKING, and to
+/// be warned CONFIG GET.
 ///
 /// ```no_run
 /// use tiered_core::L2;
@@ -57,10 +57,10 @@ pub struct Redis(Arc<Shared>);
 impl Redis {
     /// Connects with the default options.
     ///
-    /// Returns when every connection is up and all that will be used has worked: the scripts, a message to oneself, the
-    /// tracking if it is asked for. That takes three times `connect_timeout` at most, and a few times `command_timeout`:
-    /// about eight seconds. What is wrong with the server but does no harm yet is in [`warnings`](Self::warnings).
-    /// Dropped before it has returned, it leaves nothing behind.
+    /// Returns when every connection is up and all that will be used has worked: the scripts, the server's clock, a
+    /// message to oneself, the tracking if it is asked for. That takes three times `connect_timeout` at most, and a few
+    /// times `command_timeout`: about eight seconds. What is wrong with the server but does no harm yet is in
+    /// [`warnings`](Self::warnings). Dropped before it has returned, it leaves nothing behind.
     ///
     /// # Errors
     /// [`Config`](tiered_core::ErrorKind::Config) for what has to be corrected: the url, the user, the password, the
@@ -212,6 +212,10 @@ impl L2 for Redis {
 
     async fn write_marks(&self, marks: &[NewMark<'_>]) -> Result<()> {
         self.0.write_marks(marks).await
+    }
+
+    async fn time(&self) -> Result<Stamp> {
+        self.0.time().await
     }
 
     fn backplane(&self) -> Option<Arc<dyn Backplane>> {

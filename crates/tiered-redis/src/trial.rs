@@ -16,7 +16,7 @@ use crate::connection::Connection;
 use crate::listener::Listener;
 use crate::scripts::{Run, Script, Scripts};
 use crate::setup::{Purpose, Setup};
-use crate::{channel, error, eviction, lock};
+use crate::{channel, clock, error, eviction, lock};
 
 /// Tries everything that the options ask for. Gives the connection that listens, and what there is to warn of.
 pub(crate) async fn of(
@@ -27,6 +27,7 @@ pub(crate) async fn of(
     let client = first.line.turn()?;
     let word = format!("trial-{:016x}", setup.random.bits());
     scripts(&setup.scripts, &client, &word).await?;
+    clock::time(&client).await?;
     let warnings = eviction::warning(&client).await.into_iter().collect();
     if !setup.options.backplane {
         return Ok((None, warnings));

@@ -15,6 +15,7 @@ async fn rights_that_are_missing_are_named() {
         ("-evalsha", "allow EVAL"),
         ("-script|load", "allow EVAL"),
         ("-getrange", "allow EVAL"),
+        ("-time", "allow TIME"),
         ("-publish", "PUBLISH"),
         ("-subscribe", "PUBLISH"),
         ("-client|tracking", "CLIENT TRACKING"),
@@ -32,6 +33,7 @@ async fn commands_that_are_missing_are_named() {
     for (missing, says) in [
         ("EVALSHA", "allow EVAL"),
         ("SCRIPT", "allow EVAL"),
+        ("TIME", "allow TIME"),
         ("HELLO", "HELLO"),
         ("PUBLISH", "PUBLISH"),
         ("SUBSCRIBE", "SUBSCRIBE"),
@@ -64,7 +66,7 @@ async fn a_missing_right_that_nobody_needs_does_not_matter() -> Result<()> {
 #[tokio::test]
 async fn what_the_messages_name_is_enough() -> Result<()> {
     let rights = "~users:* ~#* &#bus:* +get +mget +set +getrange +setrange +strlen +pttl +pexpire +del +unlink \
-                  +evalsha +eval +script|load +ping +hello +publish +subscribe +unsubscribe +client|tracking \
+                  +evalsha +eval +script|load +time +ping +hello +publish +subscribe +unsubscribe +client|tracking \
                   +config|get +auth +quit";
     let rules: Vec<_> = rights.split_whitespace().collect();
     let server = server(&rules).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tiered_core::{
     Backplane, Claim, Claimed, Clock, Error, ErrorKind, Expiry, Fill, Hold, L2, NewMark, Record,
-    Result, Tick, Version, Write,
+    Result, Stamp, Tick, Version, Write,
 };
 
 use crate::loopback::Loopback;
@@ -246,6 +246,10 @@ impl L2 for Embedded {
     async fn write_marks(&self, marks: &[NewMark<'_>]) -> Result<()> {
         self.each(marks, |stock, mark, now| stock.marks.write(mark, now));
         Ok(())
+    }
+
+    async fn time(&self) -> Result<Stamp> {
+        Ok(self.0.clock.wall())
     }
 
     fn backplane(&self) -> Option<Arc<dyn Backplane>> {

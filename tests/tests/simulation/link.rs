@@ -6,11 +6,11 @@ use async_trait::async_trait;
 use futures_util::FutureExt;
 use tiered::{
     Backplane, Claim, Claimed, Embedded, Expiry, Fill, Hold, L2, NewMark, Record, Result, Seen,
-    Version, Write,
+    Stamp, Version, Write,
 };
 
 use crate::books::Books;
-use crate::server::{Order, Question, ask};
+use crate::errand::{Order, Question, ask};
 use crate::world::World;
 
 /// A node's way to the server.
@@ -29,7 +29,7 @@ impl Link {
         run: impl Fn(&Embedded, usize) -> Result<T> + Send + Sync + 'static,
     ) -> Vec<Result<T>> {
         let order = match verb {
-            "get" | "heads" => Order::Any,
+            "get" | "heads" | "time" => Order::Any,
             "read mark" | "write mark" => Order::AsGiven,
             _ => Order::OfChanges,
         };
@@ -205,6 +205,12 @@ impl L2 for Link {
             .await
             .into_iter()
             .collect()
+    }
+
+    async fn time(&self) -> Result<Stamp> {
+        let run = |store: &Embedded, _| store.time().now_or_never().unwrap();
+        let mut answers = self.ask("time", vec!["#clock".to_owned()], run).await;
+        answers.remove(0)
     }
 
     fn backplane(&self) -> Option<Arc<dyn Backplane>> {

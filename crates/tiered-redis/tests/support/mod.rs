@@ -78,7 +78,7 @@ pub(crate) async fn all_operations_on(redis: &Redis, keys: [&str; 2]) -> Vec<Res
     let (writes, fills) = (keys.map(write), holds.map(fill));
     let (expiries, marks) = (keys.map(expiry), ["#a", "#b"].map(mark));
     let four = [keys, keys].concat();
-    let under_way: [BoxFuture<'_, Vec<Result<()>>>; 13] = [
+    let under_way: [BoxFuture<'_, Vec<Result<()>>>; 14] = [
         redis.get_many(&keys[..1]).map(nothing).boxed(),
         redis.get_many(&four).map(nothing).boxed(),
         redis.heads_many(&keys).map(nothing).boxed(),
@@ -98,6 +98,7 @@ pub(crate) async fn all_operations_on(redis: &Redis, keys: [&str; 2]) -> Vec<Res
             .write_marks(&marks)
             .map(|written| vec![written])
             .boxed(),
+        redis.time().map(|told| vec![told.map(drop)]).boxed(),
     ];
     let published = redis.publish("a", "hello".into());
     let (outcomes, published) = join(join_all(under_way), published).await;

@@ -6,8 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tiered::{
     Backplane, Claim, Claimed, Error, ErrorKind, Expiry, Fill, Hold, L2, NewMark, Record, Result,
-    Version, Write,
+    Stamp, Version, Write,
 };
+use tokio::sync::Notify;
 
 use super::gate::{Gate, Stop, gate};
 
@@ -40,11 +41,12 @@ pub(crate) enum Op {
     Release,
     ReadMarks,
     WriteMarks,
+    Time,
 }
 
 impl Op {
     /// All that an L2 can be asked.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Get,
         Self::Heads,
         Self::Set,
@@ -56,6 +58,7 @@ impl Op {
         Self::Release,
         Self::ReadMarks,
         Self::WriteMarks,
+        Self::Time,
     ];
 }
 
@@ -70,7 +73,7 @@ pub(crate) enum When {
     After,
 }
 
-/// An L2 that counts its calls, and that can be made to fail, to take long, and to be held up.
+/// An L2 that counts its calls, and that can be made to fail, to take long, to hang, and to be held up.
 #[derive(Clone)]
 pub(crate) struct Spy(Arc<Inner>);
 
@@ -81,6 +84,10 @@ struct Inner {
     keys: PerOp<AtomicUsize>,
     fails: PerOp<AtomicBool>,
     loses: PerOp<AtomicBool>,
+    is_frozen: PerOp<AtomicBool>,
+    thaws: Notify,
+    /// Keys that cannot be removed.
+    stuck: Mutex<Vec<String>>,
     yields: AtomicUsize,
     gates: Mutex<VecDeque<(Op, When, Gate)>>,
 }
@@ -94,6 +101,9 @@ impl Spy {
             keys: Default::default(),
             fails: Default::default(),
             loses: Default::default(),
+            is_frozen: Default::default(),
+            thaws: Notify::new(),
+            stuck: Mutex::default(),
             yields: AtomicUsize::new(0),
             gates: Mutex::default(),
         }))
@@ -132,6 +142,19 @@ impl Spy {
         }
     }
 
+    /// Lets these operations hang from now on, before the store has done anything; all others go on, those that hung too.
+    pub(crate) fn freeze(&self, ops: &[Op]) {
+        for op in Op::ALL {
+            self.0.is_frozen[op as usize].store(ops.contains(&op), Ordering::SeqCst);
+        }
+        self.0.thaws.notify_waiters();
+    }
+
+    /// Lets the removal of this name fail from now on, and none of any other.
+    pub(crate) fn stick(&self, name: &str) {
+        self.0.stuck.lock().unwrap().push(name.to_owned());
+    }
+
     /// Lets each operation take so many polls, before and after its work.
     pub(crate) fn slow(&self, yields: usize) {
         self.0.yields.store(yields, Ordering::SeqCst);
@@ -142,6 +165,16 @@ impl Spy {
         let (stop, gate) = gate();
         self.0.gates.lock().unwrap().push_back((op, when, gate));
         stop
+    }
+
+    async fn thawed(&self, op: Op) {
+        loop {
+            let thaws = self.0.thaws.notified();
+            if !self.0.is_frozen[op as usize].load(Ordering::SeqCst) {
+                return;
+            }
+            thaws.await;
+        }
     }
 
     async fn meet(&self, op: Op, when: When) {
@@ -167,6 +200,7 @@ impl Spy {
     {
         self.0.calls[op as usize].fetch_add(1, Ordering::SeqCst);
         self.0.keys[op as usize].fetch_add(count, Ordering::SeqCst);
+        self.thawed(op).await;
         self.meet(op, When::Before).await;
         let failed = |kind| (0..count).map(move |_| Err(Error::new(kind, "the spy lets it fail")));
         let answers = if self.0.fails[op as usize].load(Ordering::SeqCst) {
@@ -213,13 +247,17 @@ impl L2 for Spy {
     }
 
     async fn remove_many(&self, keys: &[&str]) -> Vec<Result<Option<Record>>> {
-        self.act(
-            Op::Remove,
-            keys.len(),
-            "l2 remove",
-            self.0.store.remove_many(keys),
-        )
-        .await
+        let work = async {
+            let mut answers = self.0.store.remove_many(keys).await;
+            let stuck = self.0.stuck.lock().unwrap();
+            for (key, answer) in keys.iter().zip(&mut answers) {
+                if stuck.iter().any(|stuck| stuck == key) {
+                    *answer = Err(Error::new(ErrorKind::Unavailable, "this one is stuck"));
+                }
+            }
+            answers
+        };
+        self.act(Op::Remove, keys.len(), "l2 remove", work).await
     }
 
     async fn expire_many(&self, expiries: &[Expiry<'_>]) -> Vec<Result<Option<Record>>> {
@@ -257,6 +295,12 @@ impl L2 for Spy {
     async fn write_marks(&self, marks: &[NewMark<'_>]) -> Result<()> {
         let work = async { vec![self.0.store.write_marks(marks).await] };
         let mut outcome = self.act(Op::WriteMarks, 1, "l2 write marks", work).await;
+        outcome.remove(0)
+    }
+
+    async fn time(&self) -> Result<Stamp> {
+        let work = async { vec![self.0.store.time().await] };
+        let mut outcome = self.act(Op::Time, 1, "l2 time", work).await;
         outcome.remove(0)
     }
 

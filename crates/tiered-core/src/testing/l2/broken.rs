@@ -37,6 +37,13 @@ fn each_broken_rule_of_marks_is_noticed() {
     }
 }
 
+#[test]
+fn each_broken_rule_of_time_is_noticed() {
+    for (fault, rule) in TIME {
+        is_noticed(fault, rule);
+    }
+}
+
 fn is_noticed(fault: &'static str, rule: &str) {
     let Err(broken) = panic::catch_unwind(AssertUnwindSafe(|| run(fault))) else {
         panic!("{fault}: not noticed");
@@ -161,4 +168,14 @@ const MARKS: [(&str, &str); 7] = [
     ("marks have no end", "a mark is made anew"),
     ("reading gives a mark a new life", "as long as it was given"),
     ("writes no new life of marks", "a mark"),
+];
+
+const TIME: [(&str, &str); 7] = [
+    ("tells an earlier time each time", "does not go back"),
+    ("tells the time of its beginning", "moves on"),
+    ("tells the time backwards", "does not go back"),
+    ("tells a time that runs", "moves on"),
+    ("tells the time in seconds", "milliseconds since"),
+    ("tells the time in microseconds", "milliseconds since"),
+    ("tells its age", "milliseconds since"),
 ];

@@ -14,6 +14,7 @@ mod outcome;
 mod probe;
 mod records;
 mod sample;
+mod time;
 #[cfg(test)]
 mod toy;
 #[cfg(test)]
@@ -39,7 +40,8 @@ const GONE: &str = "what was removed is not found";
 /// it has one, is held against [`backplane::contract`](super::backplane::contract).
 ///
 /// `pass` lets so much of the store's time go by: give `tokio::time::sleep` for a store that runs on the machine's
-/// clock, or move a [`ManualClock`](crate::ManualClock). It is asked for little more than a second, once.
+/// clock, or move a [`ManualClock`](crate::ManualClock). It is asked for little more than a second, once. Nobody may set
+/// the store's clock meanwhile.
 ///
 /// The store may be in use by others. Touched are the empty key, and keys and marks under a random prefix of this
 /// run's own. The keys are removed at the end; marks, and what the store notes beside records, end by themselves within
@@ -76,7 +78,9 @@ where
     records::lives_begin(probe).await;
     marks::lives_begin(probe).await;
     let lives = lives::begin(probe).await;
+    let begun = time::begin(probe).await;
     pass(PAUSE).await;
+    time::end(probe, begun).await;
     records::lives_end(probe).await;
     marks::lives_end(probe).await;
     lives.end(probe).await;

@@ -8,7 +8,7 @@ use super::outcome::{Met, done, outcomes, same};
 use super::sample::entry;
 use super::{GONE, LONG};
 use crate::{
-    Claim, Claimed, Expiry, Fill, Hold, L2, NewMark, Random, Record, Seen, Version, Write,
+    Claim, Claimed, Expiry, Fill, Hold, L2, NewMark, Random, Record, Seen, Stamp, Version, Write,
 };
 
 /// A store under test. Names become keys under the run's prefix, in whatever they are given; the empty name is the
@@ -196,6 +196,10 @@ impl Probe {
         let names = self.names(marks);
         let written = self.store.write_marks(&named(marks, &names)).await;
         done("write_marks", written);
+    }
+
+    pub(super) async fn time(&self) -> Stamp {
+        done("time", self.store.time().await)
     }
 
     fn names(&self, marks: &[NewMark<'_>]) -> Vec<String> {

@@ -1,6 +1,7 @@
 //! A store as plain as can be, in which one thing is done wrong.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use super::outcome::Met;
 use super::sample::record;
 use crate::{
     Backplane, Claim, Claimed, Clock, Error, ErrorKind, Expiry, Fill, Hold, Kind, L2, NewMark,
-    Record, Result, Tick, Version, Write,
+    Record, Result, Stamp, Tick, Version, Write,
 };
 
 /// A map in which one thing is done wrong; nothing, if the fault is empty.
@@ -20,6 +21,8 @@ pub(super) struct Toy {
     pub(super) clock: Clock,
     records: Mutex<HashMap<String, Kept>>,
     marks: Mutex<HashMap<String, (Version, Tick)>>,
+    /// How often it was asked for the time.
+    asked_time: AtomicU64,
 }
 
 #[derive(Clone)]
@@ -45,6 +48,7 @@ impl Toy {
             clock: clock.into(),
             records: Mutex::default(),
             marks: Mutex::default(),
+            asked_time: AtomicU64::new(0),
         }
     }
 
@@ -227,6 +231,25 @@ impl Toy {
     }
 }
 
+/// The clock.
+impl Toy {
+    fn told(&self) -> Stamp {
+        let (wall, begin) = (self.clock.wall(), Tick::from_nanos(0));
+        let age = self.clock.now().since(begin);
+        let asked = self.asked_time.fetch_add(1, Ordering::Relaxed);
+        match self.fault {
+            "tells an earlier time each time" => wall.minus(Duration::from_millis(asked)),
+            "tells the time of its beginning" => wall.minus(age),
+            "tells the time backwards" => wall.minus(age * 2),
+            "tells a time that runs" => wall.plus(age * 100),
+            "tells the time in seconds" => Stamp::from_millis(wall.millis() / 1_000),
+            "tells the time in microseconds" => Stamp::from_millis(wall.millis() * 1_000),
+            "tells its age" => Stamp::from_millis(0).plus(age),
+            _ => wall,
+        }
+    }
+}
+
 pub(super) fn is_placeholder(record: &Record) -> bool {
     matches!(record.kind(), Kind::Claim | Kind::Pass)
 }
@@ -312,6 +335,10 @@ impl L2 for Toy {
             self.write_mark(mark);
         }
         Ok(())
+    }
+
+    async fn time(&self) -> Result<Stamp> {
+        Ok(self.told())
     }
 
     fn backplane(&self) -> Option<Arc<dyn Backplane>> {
