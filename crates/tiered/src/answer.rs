@@ -2,7 +2,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tiered_core::{Entry, Tick};
+use tiered_core::{Error, Tick};
+
+use crate::landing::Landed;
 
 /// What a read brought, where it came from and how old it is.
 ///
@@ -26,8 +28,10 @@ pub struct Answer<V> {
     pub source: Source,
     /// How long ago it was loaded or set, on this or another machine; exact to some milliseconds.
     pub age: Duration,
-    /// It is no longer fresh: another node loads its successor.
+    /// It is no longer fresh, or may have missed a change: another node loads its successor, or nothing newer could be had.
     pub is_stale: bool,
+    /// Why nothing newer could be had: the loader's error, or that it took too long, or that there was no room for it.
+    pub failure: Option<Error>,
 }
 
 /// Where an answer came from.
@@ -46,13 +50,13 @@ pub enum Source {
 }
 
 impl<V> Answer<V> {
-    pub(crate) fn new(entry: Entry<V>, source: Source, now: Tick) -> Self {
-        let (age, is_stale) = (entry.age(now), !entry.is_fresh(now));
+    pub(crate) fn new(landed: Landed<V>, now: Tick) -> Self {
         Self {
-            value: entry.value,
-            source,
-            age,
-            is_stale,
+            age: landed.entry.age(now),
+            is_stale: landed.is_stale(now),
+            value: landed.entry.value,
+            source: landed.source,
+            failure: landed.failure,
         }
     }
 }
@@ -61,6 +65,7 @@ impl<V> Clone for Answer<V> {
     fn clone(&self) -> Self {
         Self {
             value: self.value.clone(),
+            failure: self.failure.clone(),
             ..*self
         }
     }
@@ -74,6 +79,7 @@ impl<V> fmt::Debug for Answer<V> {
             .field("source", &self.source)
             .field("age", &self.age)
             .field("is_stale", &self.is_stale)
+            .field("failure", &self.failure)
             .finish()
     }
 }

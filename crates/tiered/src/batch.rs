@@ -2,8 +2,11 @@
 
 use std::borrow::Borrow;
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use tiered_core::Key;
+use tiered_core::{Key, Result};
+
+use crate::answer::Answer;
 
 /// The different keys of a batch, and where in it each occurs.
 pub(crate) struct Batch<'k, K: Key + ?Sized> {
@@ -105,4 +108,12 @@ pub(crate) fn fill<T>(known: &mut [Option<T>], found: impl IntoIterator<Item = O
 /// The result of a batch of one key.
 pub(crate) fn only<T>(mut results: Vec<T>) -> T {
     results.pop().expect("one key has one result")
+}
+
+/// The values alone.
+pub(crate) fn values<V>(answers: Vec<Result<Answer<V>>>) -> Vec<Result<Option<Arc<V>>>> {
+    answers
+        .into_iter()
+        .map(|answer| answer.map(|answer| answer.value))
+        .collect()
 }

@@ -46,10 +46,19 @@ impl<V: 'static> Frames<V> {
 
     pub fn decode(&self, name: &str, record: &Record) -> Option<Arc<V>> {
         self.wire
-            .unpack(address(name), record, Now::of(&self.clock))
+            .unpack(address(name), record, self.now())
             .ok()?
             .entry
             .value
+    }
+}
+
+impl<V> Frames<V> {
+    fn now(&self) -> Now {
+        Now {
+            tick: self.clock.now(),
+            wall: self.clock.wall(),
+        }
     }
 }
 

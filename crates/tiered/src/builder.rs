@@ -4,18 +4,26 @@ use std::sync::Arc;
 use tiered_core::{Backplane, Bound, Clock, Codec, Error, ErrorKind, Key, L1, L2, Random, Result};
 use tokio::sync::Semaphore;
 
-use crate::bus::Bus;
 use crate::cache::Cache;
 use crate::doubts::Doubts;
+use crate::early::Lead;
 use crate::far::Far;
+use crate::guard::{Guard, GuardedBackplane};
+use crate::holdoff::HoldOffs;
+use crate::lost::LostClaims;
 use crate::marks::Marks;
 use crate::mend::Mender;
 use crate::near::Near;
+use crate::outbox::Bus;
+use crate::ration::Ration;
+use crate::running::Running;
 use crate::seeded::Seeded;
 use crate::settings::Settings;
 use crate::shared::{CONFIRMATIONS, Shared};
+use crate::shutdown::Phase;
 use crate::stats::Counters;
 use crate::trust::Trust;
+use crate::wall::Wall;
 use crate::weight::{Weigh, Weight};
 use crate::wire::Wire;
 
@@ -43,6 +51,7 @@ pub struct Builder<V, K: Key + ?Sized = str> {
     settings: Settings,
     clock: Clock,
     random: Random,
+    is_guarded: bool,
 }
 
 impl<V: Send + Sync + 'static, K: Key + ?Sized> Builder<V, K> {
@@ -62,6 +71,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Builder<V, K> {
             settings: Settings::default(),
             clock: Clock::system(),
             random: Random::new(),
+            is_guarded: true,
         }
     }
 
@@ -113,6 +123,14 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Builder<V, K> {
         self
     }
 
+    /// Without the guard around L2, so that a bench can tell what it costs.
+    #[cfg(feature = "testing")]
+    #[doc(hidden)]
+    pub fn without_guard(mut self) -> Self {
+        self.is_guarded = false;
+        self
+    }
+
     /// The source of time. Default: [`Clock::system`].
     pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
         self.clock = clock.into();
@@ -139,12 +157,20 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Builder<V, K> {
             of_value: self.weigh,
         };
         let (namespace, settings, random) = (self.namespace, self.settings, self.random);
-        let far = self.l2.zip(self.codec).map(|(l2, codec)| Far {
-            l2,
-            wire: Wire::new(&namespace, codec, &settings),
+        let clock = self.clock;
+        let bus = self.backplane.resolve(self.l2.as_deref())?.map(|link| {
+            let link = GuardedBackplane::new(link, &namespace, &settings, &clock);
+            Arc::new(Bus::new(link, &namespace, random.bits().max(1)))
         });
-        let backplane = self.backplane.resolve(far.as_ref())?;
-        let bus = backplane.map(|link| Arc::new(Bus::new(link, &namespace, random.bits().max(1))));
+        let far = self.l2.zip(self.codec).map(|(l2, codec)| {
+            let guard = Guard::new(Arc::clone(&l2), &namespace, &settings, &clock);
+            let wire = Wire::new(&namespace, codec, &settings);
+            let guarded = self
+                .is_guarded
+                .then(|| Arc::new(guard.clone()) as Arc<dyn L2>);
+            let l2 = guarded.unwrap_or(l2);
+            Far { l2, guard, wire }
+        });
         let trust = match bus {
             Some(_) => Trust::in_backplane(settings.coherence.bound),
             None => Trust::alone(settings.coherence.bound),
@@ -153,12 +179,23 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Builder<V, K> {
             near: Near::new(self.l1, trust, &random),
             far,
             marks: Marks::new(&namespace),
+            wall: Wall::new(),
             doubts: Doubts::new(Seeded::new(&random)),
+            lost_claims: LostClaims::default(),
             mender: Mender::default(),
             bus,
+            hold_offs: HoldOffs::new(Seeded::new(&random)),
+            lead: Lead::new(settings.early_refresh),
+            room: Arc::new(Semaphore::new(settings.throttle.max_loads)),
+            early: Arc::new(Semaphore::new(settings.throttle.max_early)),
+            loads: Running::default(),
+            writes: Running::default(),
+            outage_loads: Ration::new(settings.throttle.outage_loads, clock.now()),
+            phase: Phase::default(),
             confirmations: Semaphore::new(CONFIRMATIONS),
             weight,
-            clock: self.clock,
+            built: clock.now(),
+            clock,
             random,
             counters: Counters::new(),
             namespace,
@@ -203,8 +240,8 @@ enum Link {
 }
 
 impl Link {
-    fn resolve<V>(self, far: Option<&Far<V>>) -> Result<Option<Arc<dyn Backplane>>> {
-        let of_l2 = far.map(|far| far.l2.backplane());
+    fn resolve(self, l2: Option<&dyn L2>) -> Result<Option<Arc<dyn Backplane>>> {
+        let of_l2 = l2.map(L2::backplane);
         match (self, of_l2) {
             (Self::Given(backplane), _) => Ok(Some(backplane)),
             (Self::OfL2, Some(None)) => Err(Error::new(

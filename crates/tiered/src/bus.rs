@@ -4,132 +4,23 @@
 //! order. The task holds no handle of the cache: it ends when the last one is dropped, with a word of farewell.
 
 use std::borrow::Borrow;
-use std::collections::VecDeque;
 use std::future::pending;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use tiered_core::{Backplane, Clock, Error, ErrorKind, Key, News, Result, Subscription, Tick};
+use tiered_core::{Clock, Error, ErrorKind, Key, News, Result, Subscription, Tick};
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, watch};
 
+use crate::budget;
 use crate::message::{Event, Message};
+use crate::outbox::Bus;
 use crate::peers::Peers;
 use crate::shared::Shared;
 use crate::stats::Count;
 
-/// How many events may wait to be sent; with one more, all become one that says "everything".
-const MOST_WAITING: usize = 4_096;
-
 /// How long a change waits at most until it was sent.
 const LONGEST_WAIT: Duration = Duration::from_millis(250);
-
-/// How many events go into one message.
-pub(crate) const MOST_IN_MESSAGE: usize = 512;
-
-pub(crate) struct Bus {
-    backplane: Arc<dyn Backplane>,
-    namespace: String,
-    sender: u64,
-    outbox: Mutex<Outbox>,
-    ready: Notify,
-    is_running: AtomicBool,
-    is_closed: AtomicBool,
-    sent: watch::Sender<Sent>,
-}
-
-/// What has become of the messages.
-#[derive(Clone, Copy, Default)]
-struct Sent {
-    /// The last one that was sent, or was not.
-    number: u64,
-    /// The last one that was not.
-    failed: u64,
-}
-
-#[derive(Default)]
-struct Outbox {
-    events: VecDeque<Event>,
-    /// How many messages were made.
-    number: u64,
-}
-
-impl Bus {
-    pub(crate) fn new(backplane: Arc<dyn Backplane>, namespace: &str, sender: u64) -> Self {
-        Self {
-            backplane,
-            namespace: namespace.to_owned(),
-            sender,
-            outbox: Mutex::default(),
-            ready: Notify::new(),
-            is_running: AtomicBool::new(false),
-            is_closed: AtomicBool::new(false),
-            sent: watch::Sender::default(),
-        }
-    }
-
-    /// Sends this, soon.
-    fn tell(&self, event: Event) {
-        let mut outbox = self.outbox();
-        if outbox.events.len() >= MOST_WAITING {
-            outbox.events.clear();
-            outbox.events.push_back(Event::Everything);
-        } else {
-            outbox.events.push_back(event);
-        }
-        drop(outbox);
-        self.ready.notify_one();
-    }
-
-    pub(crate) fn close(&self) {
-        self.is_closed.store(true, Ordering::Release);
-        self.ready.notify_one();
-    }
-
-    /// The next message, if there is something to say. It keeps its number, sent or not.
-    fn message(&self) -> Option<Message> {
-        let mut outbox = self.outbox();
-        if outbox.events.is_empty() {
-            return None;
-        }
-        let count = outbox.events.len().min(MOST_IN_MESSAGE);
-        let events = outbox.events.drain(..count).collect();
-        outbox.number += 1;
-        Some(Message {
-            sender: self.sender,
-            number: outbox.number,
-            events,
-        })
-    }
-
-    /// The number of the message that brings the last of what is waiting.
-    fn last_number(&self) -> u64 {
-        let outbox = self.outbox();
-        outbox.number + outbox.events.len().div_ceil(MOST_IN_MESSAGE) as u64
-    }
-
-    /// The message that was made last was sent, or not.
-    fn note_sent(&self, is_sent: bool) {
-        let number = self.outbox().number;
-        self.sent.send_modify(|sent| {
-            sent.number = number;
-            if !is_sent {
-                sent.failed = number;
-            }
-        });
-    }
-
-    fn publish(self: &Arc<Self>, message: &Message) -> BoxFuture<'static, Result<()>> {
-        let (bus, text) = (Arc::clone(self), message.write());
-        Box::pin(async move { bus.backplane.publish(&bus.namespace, text.into()).await })
-    }
-
-    fn outbox(&self) -> MutexGuard<'_, Outbox> {
-        self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     /// Tells the other nodes, soon.
@@ -147,23 +38,27 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     /// It could not be sent: the others may hold older copies until those end.
     pub(crate) async fn told(&self) -> Result<()> {
         let Some(bus) = &self.bus else { return Ok(()) };
-        if self.near.trust.is_heard(self.now()) {
+        if bus.is_closed() {
+            // It has said farewell: nobody will notice its silence.
+            return Err(untold());
+        }
+        let now = self.now();
+        if self.near.trust.is_heard(now) {
             return Ok(());
+        }
+        if bus.circuit().is_open() {
+            return Err(untold());
         }
         let number = bus.last_number();
         let mut sent = bus.sent.subscribe();
-        let patience = self.settings.coherence.ping_interval().min(LONGEST_WAIT);
+        let patience = budget::left(now).unwrap_or(LONGEST_WAIT);
+        let patience = patience.min(self.settings.coherence.ping_interval());
         let sent = tokio::select! {
             biased;
             sent = sent.wait_for(|sent| sent.number >= number) => sent.is_ok_and(|sent| sent.failed < number),
-            () = self.clock.sleep_until(self.now().plus(patience)) => false,
+            () = self.clock.sleep_until(now.plus(patience)) => false,
         };
-        if sent {
-            return Ok(());
-        }
-        let message =
-            "the other nodes could not be told: they may hold older copies until those end";
-        Err(Error::new(ErrorKind::Unavailable, message))
+        if sent { Ok(()) } else { Err(untold()) }
     }
 
     /// Tells the other nodes of a key.
@@ -182,20 +77,28 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         });
     }
 
-    /// Lets the node's task run, if it does not. A cache may be built where there is no runtime, and may outlive the one that
-    /// it was first used on.
+    /// Sees to what goes on in the background.
     pub(crate) fn attend(self: &Arc<Self>) {
         if self.doubts.count() > 0 {
             self.mend();
         }
+        if self.is_time_due(self.now()) {
+            self.keep_time();
+        }
+        self.listen();
+    }
+
+    /// Lets the node's task run, if it does not. A cache may be built where there is no runtime, and may outlive the one that
+    /// it was first used on.
+    pub(crate) fn listen(self: &Arc<Self>) {
         let Some(bus) = &self.bus else { return };
-        if bus.is_running.load(Ordering::Acquire) {
+        if bus.is_running() || bus.is_closed() {
             return;
         }
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
-        if !bus.is_running.swap(true, Ordering::AcqRel) {
+        if bus.begin() {
             runtime.spawn(Node::new(self, Arc::clone(bus)).run());
         }
     }
@@ -229,7 +132,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Node<V, K> {
     fn new(shared: &Arc<Shared<V, K>>, bus: Arc<Bus>) -> Self {
         let coherence = &shared.settings.coherence;
         Self {
-            subscription: bus.backplane.subscribe(&bus.namespace),
+            subscription: bus.subscribe(),
             bus,
             shared: Arc::downgrade(shared),
             clock: shared.clock.clone(),
@@ -243,7 +146,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Node<V, K> {
     }
 
     async fn run(mut self) {
-        while !self.bus.is_closed.load(Ordering::Acquire) {
+        while !self.bus.is_closed() {
             let next = self.next().await;
             if self.act(next).is_none() {
                 break;
@@ -252,11 +155,15 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Node<V, K> {
         }
         self.bus.tell(Event::Bye);
         if let Some(publishing) = self.publishing.take() {
-            let _ = publishing.await;
+            self.bus.note_sent(publishing.await.is_ok());
         }
         while let Some(message) = self.bus.message() {
-            // Who misses it will notice that this node is silent.
-            let _ = self.bus.publish(&message).await;
+            if self.bus.publish(&message).await.is_err() {
+                // Who misses it will notice that this node is silent.
+                self.bus.put_back(message);
+                break;
+            }
+            self.bus.note_sent(true);
         }
     }
 
@@ -359,8 +266,13 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Node<V, K> {
 
 impl<V, K: Key + ?Sized> Drop for Node<V, K> {
     fn drop(&mut self) {
-        self.bus.is_running.store(false, Ordering::Release);
+        self.bus.end();
     }
+}
+
+fn untold() -> Error {
+    let message = "the other nodes could not be told: they may hold older copies until those end";
+    Error::new(ErrorKind::Unavailable, message)
 }
 
 async fn outcome(publishing: &mut Option<Publishing>) -> Result<()> {

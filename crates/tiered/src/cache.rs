@@ -4,15 +4,13 @@ use std::sync::Arc;
 
 use tiered_core::{BoxError, Key, Result};
 
-use crate::answer::Answer;
-use crate::batch::{Batch, last_of_each};
+use crate::batch::{Batch, last_of_each, values};
 use crate::builder::Builder;
 use crate::call::Call;
-use crate::finish::Finish;
 use crate::loader::{Held, LoadResult, Loaded};
 use crate::options::Options;
 use crate::shared::Shared;
-use crate::stats::Stats;
+use crate::shutdown::Owner;
 use crate::written::{Removed, Written};
 
 /// A two-tier cache of values `V` under keys `K`: a cheap handle, to be cloned and shared.
@@ -49,7 +47,8 @@ use crate::written::{Removed, Written};
 /// # }
 /// ```
 pub struct Cache<V, K: Key + ?Sized = str> {
-    shared: Arc<Shared<V, K>>,
+    pub(crate) shared: Arc<Shared<V, K>>,
+    owner: Arc<Owner<V, K>>,
 }
 
 impl<V: Send + Sync + 'static> Cache<V> {
@@ -61,9 +60,9 @@ impl<V: Send + Sync + 'static> Cache<V> {
 
 impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
     pub(crate) fn new(shared: Shared<V, K>) -> Self {
-        Self {
-            shared: Arc::new(shared),
-        }
+        let shared = Arc::new(shared);
+        let owner = Arc::new(Owner(Arc::clone(&shared)));
+        Self { shared, owner }
     }
 
     /// The same cache for a call that differs from its settings, and that answers in full.
@@ -77,7 +76,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
     /// A hit in L1 does not wait, and allocates nothing. So a loop of nothing but hits never gives way to other tasks:
     /// where that matters, call `tokio::task::consume_budget` in it.
     pub async fn get(&self, key: &K) -> Option<Arc<V>> {
-        if let Some(entry) = self.shared.hit(key) {
+        if let Some(entry) = self.shared.hit(key, self.shared.now()) {
             return entry.value;
         }
         let answer = self.shared.get_far_boxed(key, Options::default()).await;
@@ -88,12 +87,21 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
     ///
     /// Once in this process, and once over all processes that share L2 and a backplane: if another one loads the key, its
     /// result is waited for. What was loaded goes to both tiers, unless the key was written or invalidated meanwhile, on any
-    /// node. The loader runs on a task of its own and goes on if the caller goes away. An error goes to all who wait, and is not cached. A loader that
-    /// asks the cache for the key it loads waits for itself, for ever.
+    /// node. The loader runs on a task of its own and goes on if the caller goes away, until it is
+    /// [abandoned](crate::Deadlines::abandon). A loader that asks the cache for the key it loads waits for itself.
+    ///
+    /// Where an older copy may serve ([`stale_for`](crate::Settings::stale_for)), it is the answer in place of an error, and after
+    /// [`Deadlines::soft`](crate::Deadlines::soft) in place of more waiting. [`with`](Self::with) tells which it was.
     ///
     /// # Errors
-    /// [`Loader`](crate::ErrorKind::Loader) with the loader's error as cause, [`Panicked`](crate::ErrorKind::Panicked),
-    /// or [`NotFound`](crate::ErrorKind::NotFound) where the loader's type has no room for "not found".
+    /// Where no older copy serves. They go to all who wait, and are not cached:
+    ///
+    /// - [`Loader`](crate::ErrorKind::Loader) with the loader's error as cause, or [`Panicked`](crate::ErrorKind::Panicked);
+    /// - [`Authoritative`](crate::ErrorKind::Authoritative), the source's last word, which no older copy covers;
+    /// - [`Timeout`](crate::ErrorKind::Timeout) after [`Deadlines::hard`](crate::Deadlines::hard), or if the load was abandoned;
+    /// - [`Overloaded`](crate::ErrorKind::Overloaded) if there was no room for one more loader;
+    /// - [`Aborted`](crate::ErrorKind::Aborted) if the runtime or the cache was shut down;
+    /// - [`NotFound`](crate::ErrorKind::NotFound) where the loader's type has no room for "not found".
     #[expect(
         clippy::manual_async_fn,
         reason = "of an `async fn` the compiler cannot show within a task that it is `Send` for each `R`"
@@ -109,11 +117,41 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
         R: LoadResult<V>,
     {
         async move {
-            if let Some(entry) = self.shared.hit(key) {
-                return R::output(entry.value);
-            }
+            let now = self.shared.now();
             let call = self.with(Options::default());
-            R::output(call.load(key, load).await?.value)
+            let Some(entry) = self.shared.hit(key, now) else {
+                return R::output(call.load(key, load).await?.value);
+            };
+            if self.shared.may_be_early(&entry, now) {
+                call.load_early((key, &entry), now, load);
+            }
+            R::output(entry.value)
+        }
+    }
+
+    /// [`get_or_load`](Self::get_or_load) with a loader that is shown the older copy, if there is one that may be used, and may
+    /// answer that it is [unchanged](Loaded::unchanged): for sources that can say so more cheaply than they send the
+    /// value.
+    ///
+    /// # Errors
+    /// As for [`get_or_load`](Self::get_or_load).
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "of an `async fn` the compiler cannot show within a task that it is `Send` for each `R`"
+    )]
+    pub fn get_or_reload<F, Fut, R>(
+        &self,
+        key: &K,
+        load: F,
+    ) -> impl Future<Output = Result<R::Output>> + Send
+    where
+        F: FnOnce(Option<Arc<V>>) -> Fut + Send + 'static,
+        Fut: Future<Output = R> + Send + 'static,
+        R: LoadResult<V>,
+    {
+        async move {
+            let call = self.with(Options::default());
+            R::output(call.get_or_reload(key, load).await?.value)
         }
     }
 
@@ -208,7 +246,10 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
     /// Removes the value under `key` from both tiers, and tells the other nodes. Loads and reads that run at this time, on any
     /// node, do not bring it back.
     pub async fn remove(&self, key: &K) -> Removed {
-        Finish::new(Arc::clone(&self.shared).remove(vec![key.to_owned()])).await
+        let keys = vec![key.to_owned()];
+        self.shared
+            .finish(keys.len(), |shared| shared.remove(keys))
+            .await
     }
 
     /// Removes the values under many keys from both tiers, in one round trip to L2, and says how many were present.
@@ -217,7 +258,11 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
         keys: impl IntoIterator<Item = &'k Q>,
     ) -> impl Future<Output = Removed> + Send {
         let keys = Batch::<K>::new(keys).to_owned_keys();
-        async move { Finish::new(Arc::clone(&self.shared).remove(keys)).await }
+        async move {
+            self.shared
+                .finish(keys.len(), |shared| shared.remove(keys))
+                .await
+        }
     }
 
     /// Ends the freshness of what is under `key`, in both tiers and on all nodes. The next `get_or_load` loads it anew; until
@@ -226,7 +271,10 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
     /// As strong as [`remove`](Self::remove): no load that has begun before can undo it. Dropped half-way, it is finished in
     /// the background.
     pub async fn expire(&self, key: &K) -> Removed {
-        Finish::new(Arc::clone(&self.shared).expire(vec![key.to_owned()])).await
+        let keys = vec![key.to_owned()];
+        self.shared
+            .finish(keys.len(), |shared| shared.expire(keys))
+            .await
     }
 
     /// [`expire`](Self::expire) of many keys, in one round trip.
@@ -235,7 +283,11 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
         keys: impl IntoIterator<Item = &'k Q>,
     ) -> impl Future<Output = Removed> + Send {
         let keys = Batch::<K>::new(keys).to_owned_keys();
-        async move { Finish::new(Arc::clone(&self.shared).expire(keys)).await }
+        async move {
+            self.shared
+                .finish(keys.len(), |shared| shared.expire(keys))
+                .await
+        }
     }
 
     /// Removes every value that carries this tag, in both tiers and on all nodes: O(1), for the tag gets a new mark, and
@@ -247,7 +299,8 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
     /// this node takes nothing with this tag from L2. Or the backplane failed: other nodes may hold older copies until those
     /// end. Or nothing can carry such a tag: it is empty, or longer than 128 bytes.
     pub async fn remove_tag(&self, tag: &str) -> Result<()> {
-        Finish::new(Arc::clone(&self.shared).remove_tag(tag.into())).await
+        let tag = tag.into();
+        self.shared.finish(1, |shared| shared.remove_tag(tag)).await
     }
 
     /// Removes every value of this namespace, in both tiers and on all nodes: O(1), for the namespace gets a new mark. Other
@@ -258,7 +311,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
     /// L2 has not confirmed it: it is done on this node, is repeated in the background until L2 has taken it, and until then
     /// this node takes nothing from L2. Or the backplane failed: other nodes may hold older copies until those end.
     pub async fn clear(&self) -> Result<()> {
-        Finish::new(Arc::clone(&self.shared).clear()).await
+        self.shared.finish(1, Shared::clear).await
     }
 
     /// Loads the value under `key` although it may be cached, and replaces it.
@@ -320,20 +373,6 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
         }
     }
 
-    /// What the cache has done since it was built, and how full L1 is. Costs some microseconds.
-    pub fn stats(&self) -> Stats {
-        let unconfirmed = self.shared.doubts.count();
-        let hears_itself = self.shared.near.trust.is_heard(self.shared.now());
-        self.shared
-            .counters
-            .snapshot(self.shared.near.usage(), unconfirmed, hears_itself)
-    }
-
-    /// How many keys are being loaded, or are about to be.
-    pub fn loads_in_flight(&self) -> usize {
-        self.shared.near.flights()
-    }
-
     /// The namespace.
     pub fn namespace(&self) -> &str {
         &self.shared.namespace
@@ -344,6 +383,7 @@ impl<V, K: Key + ?Sized> Clone for Cache<V, K> {
     fn clone(&self) -> Self {
         Self {
             shared: Arc::clone(&self.shared),
+            owner: Arc::clone(&self.owner),
         }
     }
 }
@@ -355,11 +395,4 @@ impl<V, K: Key + ?Sized> fmt::Debug for Cache<V, K> {
             .field("settings", &self.shared.settings)
             .finish_non_exhaustive()
     }
-}
-
-fn values<V>(answers: Vec<Result<Answer<V>>>) -> Vec<Result<Option<Arc<V>>>> {
-    answers
-        .into_iter()
-        .map(|answer| answer.map(|answer| answer.value))
-        .collect()
 }

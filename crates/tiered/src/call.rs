@@ -1,15 +1,15 @@
 use std::borrow::Borrow;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use tiered_core::{BoxError, Key, Result};
+use tiered_core::{BoxError, Entry, Key, Result, Tick};
 
-use crate::answer::Answer;
+use crate::answer::{Answer, Source};
 use crate::batch::{Batch, Places, fill, gaps, last_of_each, only};
-use crate::finish::Finish;
-use crate::fly::{Asked, LoadFn};
-use crate::loader::{Held, LoadResult, Loaded, Loads};
+use crate::landing::Landed;
+use crate::load_fn;
+use crate::loader::{Held, LoadResult, Loaded};
 use crate::options::{Options, Terms};
 use crate::shared::Shared;
 use crate::written::Written;
@@ -82,10 +82,37 @@ impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
         Fut: Future<Output = R> + Send + 'static,
         R: LoadResult<V>,
     {
-        if let Some(answer) = self.shared.get_near(key, &self.options) {
-            return Ok(answer);
+        let now = self.shared.now();
+        let Some(entry) = self.shared.hit_with(key, now, &self.options) else {
+            return self.load(key, load).await;
+        };
+        if self.shared.may_be_early(&entry, now) {
+            self.load_early((key, &entry), now, load);
         }
-        self.load(key, load).await
+        Ok(Answer::new(Landed::new(entry, Source::L1), now))
+    }
+
+    /// [`Cache::get_or_reload`](crate::Cache::get_or_reload), in full.
+    ///
+    /// # Errors
+    /// As for [`get_or_load`](Self::get_or_load).
+    pub async fn get_or_reload<F, Fut, R>(self, key: &K, load: F) -> Result<Answer<V>>
+    where
+        F: FnOnce(Option<Arc<V>>) -> Fut + Send + 'static,
+        Fut: Future<Output = R> + Send + 'static,
+        R: LoadResult<V>,
+    {
+        let now = self.shared.now();
+        let Some(entry) = self.shared.hit_with(key, now, &self.options) else {
+            let load = load_fn::of_one_held::<V, K, _, _, _>(load);
+            return self.shared.get_or_load_boxed(key, self.terms(), load).await;
+        };
+        if self.shared.may_be_early(&entry, now) {
+            let load = || load_fn::of_one_held::<V, K, _, _, _>(load);
+            self.shared
+                .refresh_early((key, &entry), now, self.terms(), load);
+        }
+        Ok(Answer::new(Landed::new(entry, Source::L1), now))
     }
 
     /// What a flight brings, for a key that L1 has not.
@@ -95,12 +122,19 @@ impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
         Fut: Future<Output = R> + Send + 'static,
         R: LoadResult<V>,
     {
-        let load = once(load);
-        let load: LoadFn<V, K> = Arc::new(move |_| {
-            let load = load();
-            Box::pin(async move { load().await.into_loaded().map(Loads::One) })
-        });
+        let load = load_fn::of_one::<V, K, _, _, _>(load);
         self.shared.get_or_load_boxed(key, self.terms(), load)
+    }
+
+    /// Refreshes the key of a hit, if it is due.
+    pub(crate) fn load_early<F, Fut, R>(self, hit: (&K, &Entry<V>), now: Tick, load: F)
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = R> + Send + 'static,
+        R: LoadResult<V>,
+    {
+        let load = || load_fn::of_one::<V, K, _, _, _>(load);
+        self.shared.refresh_early(hit, now, self.terms(), load);
     }
 
     /// [`Cache::get_many`](crate::Cache::get_many), in full.
@@ -153,8 +187,12 @@ impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
 
     /// [`Cache::set`](crate::Cache::set), with this call's lives and tiers.
     pub async fn set(self, key: &K, value: impl Into<Arc<V>> + Send) -> Written {
-        let items = vec![(key.to_owned(), value.into())];
-        only(Finish::new(Arc::clone(self.shared).set(items, self.terms())).await)
+        let (items, terms) = (vec![(key.to_owned(), value.into())], self.terms());
+        only(
+            self.shared
+                .finish(1, |shared| shared.set(items, terms))
+                .await,
+        )
     }
 
     /// [`Cache::set_many`](crate::Cache::set_many), with this call's lives and tiers.
@@ -177,12 +215,7 @@ impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
         Fut: Future<Output = R> + Send + 'static,
         R: LoadResult<V>,
     {
-        let load = once(load);
-        let load: LoadFn<V, K> = Arc::new(move |mut asked: Vec<Asked<V, K>>| {
-            let (load, asked) = (load(), asked.pop());
-            let held = asked.and_then(|asked| asked.value);
-            Box::pin(async move { load(held).await.into_loaded().map(Loads::One) })
-        });
+        let load = load_fn::of_one_held::<V, K, _, _, _>(load);
         only(self.shared.refresh(&[key], &self.terms(), &load).await)
     }
 
@@ -232,17 +265,20 @@ impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
         A: Into<Loaded<V>>,
         E: Into<BoxError>,
     {
-        let keys = batch.keys();
-        let near = |key: &&K| self.shared.get_near(key, &self.options).map(Ok);
+        let (keys, now) = (batch.keys(), self.shared.now());
+        let load = load_fn::of_many::<V, K, _, _, _, _, _>(load);
+        let near = |key: &&K| {
+            let entry = self.shared.hit_with(key, now, &self.options)?;
+            if self.shared.may_be_early(&entry, now) {
+                let load = || Arc::clone(&load);
+                self.shared
+                    .refresh_early((key, &entry), now, self.terms(), load);
+            }
+            Some(Ok(Answer::new(Landed::new(entry, Source::L1), now)))
+        };
         let mut known: Vec<Option<Result<_>>> = keys.iter().map(near).collect();
         let gaps = gaps(keys, &known);
         if !gaps.is_empty() {
-            let load = often(load);
-            let load: LoadFn<V, K> = Arc::new(move |asked: Vec<Asked<V, K>>| {
-                let keys = asked.into_iter().map(|asked| asked.key).collect();
-                let load = load();
-                Box::pin(async move { many(load(keys).await) })
-            });
             let answers = self.shared.get_or_load(&gaps, self.terms(), load).await;
             fill(&mut known, answers.into_iter().map(Some));
         }
@@ -254,8 +290,11 @@ impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
         items: Vec<(K::Owned, Arc<V>)>,
         places: Places,
     ) -> Vec<Written> {
-        let set = Arc::clone(self.shared).set(items, self.terms());
-        places.spread(Finish::new(set).await)
+        let terms = self.terms();
+        let set = self
+            .shared
+            .finish(items.len(), |shared| shared.set(items, terms));
+        places.spread(set.await)
     }
 
     pub(crate) async fn refresh_batch<F, Fut, I, A, E>(
@@ -270,11 +309,7 @@ impl<'a, V: Send + Sync + 'static, K: Key + ?Sized> Call<'a, V, K> {
         A: Into<Loaded<V>>,
         E: Into<BoxError>,
     {
-        let load = often(load);
-        let load: LoadFn<V, K> = Arc::new(move |asked| {
-            let load = load();
-            Box::pin(async move { many(load(asked).await) })
-        });
+        let load = load_fn::of_many_held::<V, K, _, _, _, _, _>(load);
         batch.spread(
             self.shared
                 .refresh(batch.keys(), &self.terms(), &load)
@@ -298,36 +333,4 @@ impl<V, K: Key + ?Sized> fmt::Debug for Call<'_, V, K> {
             .field("options", &self.options)
             .finish()
     }
-}
-
-fn many<V, Q, I, A, E>(answer: Result<I, E>) -> Result<Loads<V, Q>, BoxError>
-where
-    Q: Eq + std::hash::Hash,
-    I: IntoIterator<Item = (Q, A)>,
-    A: Into<Loaded<V>>,
-    E: Into<BoxError>,
-{
-    let answer = answer.map_err(Into::into)?;
-    Ok(Loads::Many(
-        answer
-            .into_iter()
-            .map(|(key, loaded)| (key, loaded.into()))
-            .collect(),
-    ))
-}
-
-/// For the only flight, and the only load, of a single key.
-fn once<T: Send>(load: T) -> impl Fn() -> T + Send + Sync {
-    let load = Mutex::new(Some(load));
-    move || {
-        let mut load = load.lock().unwrap_or_else(PoisonError::into_inner);
-        load.take()
-            .expect("one key has one flight, which loads it once")
-    }
-}
-
-/// For the loads of a batch.
-fn often<T: Clone + Send>(load: T) -> impl Fn() -> T + Send + Sync {
-    let load = Mutex::new(load);
-    move || load.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }

@@ -1,13 +1,12 @@
 //! The right to fill a key of L2.
 
 use std::borrow::Borrow;
-use std::convert::Infallible;
-use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tiered_core::{Claim, Claimed, Hold, Key, Record, Result, Seen, Version};
+use tiered_core::{Claim, Claimed, Error, ErrorKind, Hold, Key, Record, Result, Seen, Version};
 
+use crate::budget::with_budget;
 use crate::far::Far;
 use crate::load::Wanted;
 use crate::message::Event;
@@ -63,13 +62,23 @@ pub(crate) enum Granted {
     Changed(Record),
 }
 
+impl Granted {
+    pub(crate) fn or_unfenced(self) -> Right {
+        match self {
+            Self::Right(right) => right,
+            // A store that knows no force.
+            Self::Busy | Self::Changed(_) => Right::Unfenced,
+        }
+    }
+}
+
 /// For how long nobody waits for a claim after a load that had nothing to store.
 pub(crate) const PASS: Duration = Duration::from_millis(500);
 
 impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     /// Asks for the right to load each of these keys, of which this was seen. `mark` is that of the namespace.
     pub(crate) async fn claim<'w>(
-        &self,
+        self: &Arc<Self>,
         far: &Far<V>,
         wishes: &'w [(String, Seen)],
         mark: Version,
@@ -89,7 +98,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             .collect()
     }
 
-    fn granted(&self, claim: &Claim<'_>, answer: Result<Claimed>) -> Granted {
+    fn granted(self: &Arc<Self>, claim: &Claim<'_>, answer: Result<Claimed>) -> Granted {
         match answer {
             Ok(Claimed::Granted(held)) => Granted::Right(Right::Claim(Grip {
                 name: claim.key.to_owned(),
@@ -99,30 +108,42 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             })),
             Ok(Claimed::Busy) => Granted::Busy,
             Ok(Claimed::Changed(record)) => Granted::Changed(record),
-            Err(_) => {
+            Err(error) => {
                 self.counters.add(Count::L2Errors, 1);
+                self.note_lost(claim, &error);
                 UNFENCED
             }
         }
     }
 
-    /// Renews the claims of a load while it runs, until it has run for too long. Later callers do not join it then, nor where
-    /// its claim is lost: something has happened to the key. Never ends.
-    pub(crate) async fn keep(&self, wanted: &[Wanted<V, K>]) -> Infallible {
-        let coherence = &self.settings.coherence;
-        let limit = self.now().plus(coherence.load_limit);
+    /// It may have been granted all the same, unless it was not even sent.
+    fn note_lost(self: &Arc<Self>, claim: &Claim<'_>, error: &Error) {
+        let is_open = |far: &Far<V>| far.guard.writes().is_open();
+        let is_open = self.far.as_ref().is_some_and(is_open);
+        if error.kind() == ErrorKind::Timeout || !is_open {
+            self.lost_claims.add(claim);
+            self.mend();
+        }
+    }
+
+    /// Renews the claims of a load while it runs; ends when it has run for too long. Later callers do not join it where its
+    /// claim is lost: something has happened to the key.
+    pub(crate) async fn keep(&self, wanted: &[Wanted<V, K>]) {
+        let deadlines = &self.settings.deadlines;
+        let limit = self.now().plus(deadlines.abandon);
         loop {
-            let next = self.now().plus(coherence.claim_life / 3);
+            let next = self.now().plus(self.settings.coherence.claim_life / 3);
             self.clock.sleep_until(next.min(limit)).await;
             if self.now() >= limit {
-                break;
+                return;
             }
-            self.renew(wanted).await;
+            tokio::select! {
+                biased;
+                () = self.clock.sleep_until(limit) => return,
+                // What it takes is not the caller's.
+                () = with_budget(self.budget(wanted.len()), self.renew(wanted)) => {}
+            }
         }
-        for Wanted { lead, .. } in wanted {
-            self.near.detach(lead.key.borrow());
-        }
-        pending().await
     }
 
     async fn renew(&self, wanted: &[Wanted<V, K>]) {
@@ -152,12 +173,23 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     }
 
     /// Ends claims under which nothing is stored.
-    pub(crate) async fn release(&self, grips: &[&Grip], pass: Option<Duration>) {
-        if let Some(far) = self.far.as_ref().filter(|_| !grips.is_empty()) {
-            let holds: Vec<_> = grips.iter().map(|grip| grip.hold()).collect();
-            // If it fails, they end by themselves.
-            let _ = far.l2.release_many(&holds, pass).await;
+    pub(crate) async fn release(self: &Arc<Self>, grips: &[&Grip], pass: Option<Duration>) {
+        let Some(far) = self.far.as_ref().filter(|_| !grips.is_empty()) else {
+            return;
+        };
+        let holds: Vec<_> = grips.iter().map(|grip| grip.hold()).collect();
+        let released = far.l2.release_many(&holds, pass).await;
+        for (hold, released) in holds.iter().zip(released) {
+            if released.is_err() {
+                self.lose(hold);
+            }
         }
+    }
+
+    /// This claim stands, or not.
+    pub(crate) fn lose(self: &Arc<Self>, hold: &Hold<'_>) {
+        self.lost_claims.add_hold(hold);
+        self.mend();
     }
 }
 

@@ -20,7 +20,8 @@ pub struct Coherence {
     /// others expect is taken for silent. Default: 1 second.
     pub bound: Duration,
     /// How much longer a node trusts what it holds while L2 does not answer; and for how long a value is fresh in L1
-    /// that L2 has not confirmed. Zero: not at all. Default: 5 seconds.
+    /// that L2 has not confirmed. After that it may serve as an older copy, see [`Throttle`](crate::Throttle). Zero: not at
+    /// all. Default: 5 seconds.
     pub blind_trust: Duration,
     /// How long the right to fill a key outlives its holder, who renews it while it loads. At least 10 ms.
     /// Default: 3 seconds.
@@ -28,9 +29,6 @@ pub struct Coherence {
     /// How long a load waits at most for the node that loads the same key, before it loads as well, for L1 alone.
     /// Default: 10 seconds.
     pub claim_wait: Duration,
-    /// After how long a load is given up by others: its claim is no longer renewed, and later callers do not join it. Those who
-    /// wait for it already go on waiting. At least 10 ms. Default: 60 seconds.
-    pub load_limit: Duration,
 }
 
 impl Default for Coherence {
@@ -40,7 +38,6 @@ impl Default for Coherence {
             blind_trust: Duration::from_secs(5),
             claim_life: Duration::from_secs(3),
             claim_wait: Duration::from_secs(10),
-            load_limit: Duration::from_secs(60),
         }
     }
 }
@@ -57,8 +54,6 @@ impl Coherence {
             "coherence.bound must be from 10 ms to an hour"
         } else if self.claim_life < LEAST {
             "coherence.claim_life must be at least 10 ms"
-        } else if self.load_limit < LEAST {
-            "coherence.load_limit must be at least 10 ms"
         } else {
             return Ok(());
         };

@@ -4,7 +4,8 @@
 //! repeated could overwrite what somebody has set since. Until then this node neither reads nor claims the key in L2, for what
 //! is there may be older than what it has promised.
 //!
-//! There is room for so many keys. One more, and the whole namespace is in doubt: it will be cleared.
+//! There is room for so many keys, and so many bytes of them. One more, and the whole namespace is in doubt: it will be
+//! cleared.
 
 use std::collections::BTreeSet;
 use std::collections::HashMap;
@@ -19,6 +20,9 @@ use crate::seeded::Seeded;
 /// How many keys may be in doubt.
 const MOST_KEYS: usize = 10_000;
 
+/// How long all of them may be together, as text.
+const MOST_BYTES: usize = 16 << 20;
+
 pub(crate) struct Doubts<K: Key + ?Sized> {
     /// So many of each are in doubt; most of the time none.
     count: AtomicUsize,
@@ -28,6 +32,7 @@ pub(crate) struct Doubts<K: Key + ?Sized> {
 struct Open<K: Key + ?Sized> {
     /// With the number of the last time that it came into doubt.
     keys: HashMap<K::Owned, u64, Seeded>,
+    bytes: usize,
     marks: BTreeSet<(Which, u64)>,
     times: u64,
 }
@@ -44,6 +49,7 @@ impl<K: Key + ?Sized> Doubts<K> {
             count: AtomicUsize::new(0),
             open: Mutex::new(Open {
                 keys: HashMap::with_hasher(seeded),
+                bytes: 0,
                 marks: BTreeSet::new(),
                 times: 0,
             }),
@@ -69,11 +75,15 @@ impl<K: Key + ?Sized> Doubts<K> {
     }
 
     pub(crate) fn add(&self, key: &K) {
+        let bytes = length(key);
         let mut open = self.open();
-        if open.keys.len() >= MOST_KEYS && !open.keys.contains_key(key) {
+        let is_new = !open.keys.contains_key(key);
+        if is_new && (open.keys.len() >= MOST_KEYS || open.bytes + bytes > MOST_BYTES) {
             open.keys.clear();
+            open.bytes = 0;
             return self.put_mark(open, Which::Space);
         }
+        open.bytes += if is_new { bytes } else { 0 };
         let time = open.time();
         open.keys.insert(key.to_owned(), time);
         self.recount(&open);
@@ -83,7 +93,7 @@ impl<K: Key + ?Sized> Doubts<K> {
         self.put_mark(self.open(), which);
     }
 
-    /// What is to be repeated now: so many keys at most, marks first.
+    /// What is to be repeated now: marks, and so many keys at most, those first that have not been tried for longest.
     pub(crate) fn due(&self, most: usize) -> Due<K> {
         let open = self.open();
         let mut keys: Vec<_> = open
@@ -102,8 +112,18 @@ impl<K: Key + ?Sized> Doubts<K> {
         let mut open = self.open();
         if open.keys.get(key) == Some(&time) {
             open.keys.remove(key);
+            open.bytes = open.bytes.saturating_sub(length(key));
         }
         self.recount(&open);
+    }
+
+    /// This could not be repeated: others go first now.
+    pub(crate) fn put_off(&self, key: &K) {
+        let mut open = self.open();
+        let time = open.time();
+        if let Some(open) = open.keys.get_mut(key) {
+            *open = time;
+        }
     }
 
     /// This was repeated.
@@ -128,6 +148,11 @@ impl<K: Key + ?Sized> Doubts<K> {
     fn open(&self) -> MutexGuard<'_, Open<K>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Of a key as text.
+fn length<K: Key + ?Sized>(key: &K) -> usize {
+    key.to_string().len()
 }
 
 impl<K: Key + ?Sized> Open<K> {

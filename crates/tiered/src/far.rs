@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tiered_core::{Error, ErrorKind, Key, L2, Result, Write};
 
+use crate::guard::Guard;
 use crate::near::Act;
 use crate::settings::Life;
 use crate::wire::{Packed, Wire};
@@ -12,6 +13,8 @@ use crate::written::Outcome;
 
 pub(crate) struct Far<V> {
     pub(crate) l2: Arc<dyn L2>,
+    /// What stands around it.
+    pub(crate) guard: Guard,
     pub(crate) wire: Wire<V>,
 }
 

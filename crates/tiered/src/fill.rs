@@ -9,7 +9,8 @@ use tiered_core::{Entry, ErrorKind, Fill, Key, Result, Version};
 use crate::answer::Source;
 use crate::claim::{Grip, PASS, Right};
 use crate::far::borrowed;
-use crate::flight::{Landed, Lead};
+use crate::flight::Lead;
+use crate::landing::Landed;
 use crate::marks::{Known, Lessons, Which};
 use crate::message::Event;
 use crate::near::Act;
@@ -68,7 +69,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     ) {
         self.mark_tags(&mut drafts, known, terms).await;
         for draft in &mut drafts {
-            if draft.lead.begin.at.era() != self.near.trust.era() {
+            if draft.entry.is_ok() && draft.lead.begin.at.era() != self.near.trust.era() {
                 // The namespace was cleared meanwhile.
                 draft.fate = Fate::Refused;
             }
@@ -108,6 +109,10 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
 
     /// All tags of a draft, each once: its loader's and its caller's.
     fn name_tags(&self, draft: &mut Draft<V, K>, terms: &Terms) {
+        if draft.entry.is_err() {
+            // There is nothing that could carry them.
+            return;
+        }
         draft.tags.extend(terms.tags.iter().cloned());
         draft.tags.sort_unstable();
         draft.tags.dedup();
@@ -176,6 +181,11 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
                 }
                 Err(_) => {
                     self.counters.add(Count::L2Errors, 1);
+                    draft
+                        .right
+                        .grip()
+                        .into_iter()
+                        .for_each(|grip| self.lose(&grip.hold()));
                     if matches!(draft.otherwise, Act::Take) {
                         // What it was to replace may still be there.
                         self.distrust(draft.lead.key.borrow());
@@ -219,6 +229,10 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             Ok(entry) => entry.clone(),
             Err(error) => {
                 self.counters.add(Count::LoadErrors, 1);
+                if matches!(draft.l1, Act::Take) {
+                    self.take_out(&draft.lead);
+                }
+                self.hold_offs.end(draft.lead.key.borrow());
                 self.tell_freed(draft.lead.key.borrow(), &draft.right);
                 return draft.lead.land(Err(error.clone()));
             }
@@ -230,12 +244,13 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             self.counters.add(Count::LoadsRefused, 1);
         }
         let key = draft.lead.key.borrow();
+        self.hold_offs.end(key);
         match draft.fate {
             Fate::Stored => {
                 if !is_in {
                     // What L1 has is older than what L2 has now, and nobody else will say so.
                     let version = Some(entry.version);
-                    self.near.changed(key, version, false, self.now());
+                    self.near.changed(key, version, false);
                 }
                 // A flight of this node may wait as well: for one that was detached.
                 self.near.ring(key);
@@ -269,7 +284,16 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             }),
             act => act,
         };
+        if matches!(act, Act::Take) {
+            self.take_out(lead);
+            return true;
+        }
         self.near.install(lead.key.borrow(), &lead.begin, act)
+    }
+
+    /// DROP: what L1 has is not to stay, nor what a flight may bring that nobody joins any more. Nobody else will say so.
+    fn take_out(&self, lead: &Lead<V, K>) {
+        drop(self.near.drop_copy(lead.key.borrow()));
     }
 }
 

@@ -1,8 +1,13 @@
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::future::BoxFuture;
+use tiered_core::Key;
 use tokio::runtime::Handle;
+
+use crate::budget::with_budget;
+use crate::shared::Shared;
 
 /// A write that is finished even if its caller goes away: dropped half-way, it goes on on a task of its own. Half a
 /// write would leave the tiers apart.
@@ -13,7 +18,7 @@ pub(crate) struct Finish<T: Send + 'static> {
 }
 
 impl<T: Send + 'static> Finish<T> {
-    pub(crate) fn new(work: impl Future<Output = T> + Send + 'static) -> Self {
+    fn new(work: impl Future<Output = T> + Send + 'static) -> Self {
         Self {
             work: Some(Box::pin(work)),
             runtime: None,
@@ -43,5 +48,22 @@ impl<T: Send + 'static> Drop for Finish<T> {
         if let (Some(work), Some(runtime)) = (self.work.take(), self.runtime.take()) {
             runtime.spawn(work);
         }
+    }
+}
+
+impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
+    /// A write of so many keys, within its budget.
+    pub(crate) fn finish<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
+        self: &Arc<Self>,
+        keys: usize,
+        write: impl FnOnce(Arc<Self>) -> F,
+    ) -> Finish<T> {
+        let run = self.writes.begin(self.now());
+        let write = with_budget(self.budget(keys), write(Arc::clone(self)));
+        Finish::new(async move {
+            let written = write.await;
+            drop(run);
+            written
+        })
     }
 }

@@ -9,58 +9,15 @@ use tiered_core::{Begun, Entry, Error, ErrorKind, Key, Result};
 use tokio::sync::{Notify, oneshot, watch};
 
 use crate::answer::Source;
+use crate::landing::{Landed, Landing, Progress};
 use crate::near::Begin;
 use crate::seeded::Seeded;
 use crate::shared::Shared;
 
-/// What a flight brought: an entry, and from where.
-#[derive(Debug)]
-pub(crate) struct Landed<V> {
-    pub(crate) entry: Entry<V>,
-    pub(crate) source: Source,
-}
-
-impl<V> Landed<V> {
-    pub(crate) const fn new(entry: Entry<V>, source: Source) -> Self {
-        Self { entry, source }
-    }
-}
-
-impl<V> Clone for Landed<V> {
-    fn clone(&self) -> Self {
-        Self {
-            entry: self.entry.clone(),
-            source: self.source,
-        }
-    }
-}
-
-/// Where to wait for a flight. Waiting may be given up at any time, and disturbs nobody.
-pub(crate) struct Landing<V>(watch::Receiver<Option<Result<Landed<V>>>>);
-
-impl<V> Landing<V> {
-    /// What the flight brings.
-    pub(crate) async fn wait(mut self) -> Result<Landed<V>> {
-        match self.0.wait_for(Option::is_some).await.as_deref() {
-            Ok(Some(outcome)) => outcome.clone(),
-            Ok(None) | Err(_) => Err(Error::new(
-                ErrorKind::Aborted,
-                "the load ended without a result: its task was shut down",
-            )),
-        }
-    }
-}
-
-impl<V> Clone for Landing<V> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
-}
-
 /// What a caller gets who asks for a key.
 pub(crate) enum Seat<V, K: Key + ?Sized> {
-    /// The answer, which has just come.
-    Ready(Entry<V>),
+    /// The answer, which is here.
+    Ready(Landed<V>),
     /// A place among those who wait.
     Wait(Landing<V>),
     /// The duty to bring the answer, and a place among those who wait.
@@ -75,10 +32,33 @@ pub(crate) struct Lead<V, K: Key + ?Sized> {
     go: Option<oneshot::Receiver<()>>,
     shared: Arc<Shared<V, K>>,
     outcome: Option<Result<Landed<V>>>,
-    waiting: watch::Sender<Option<Result<Landed<V>>>>,
+    fallback: Option<Landed<V>>,
+    waiting: watch::Sender<Progress<V>>,
 }
 
 impl<V, K: Key + ?Sized> Lead<V, K> {
+    /// Offers an older copy to those who wait, or takes that offer back. One from L2 is as old as the look at it.
+    pub(crate) fn offer(&mut self, fallback: Option<(Entry<V>, Source)>) {
+        let landed = |(mut entry, source): (Entry<V>, Source)| {
+            if source == Source::L2 {
+                entry.begun = self.begin.at;
+            }
+            Landed::new(entry, source)
+        };
+        self.fallback = fallback.map(landed);
+        let fallback = self.fallback.clone();
+        self.waiting.send_if_modified(|progress| {
+            let is_news = fallback.is_some() || progress.fallback.is_some();
+            progress.fallback = fallback;
+            is_news
+        });
+    }
+
+    /// The older copy that serves those who do not want to wait.
+    pub(crate) fn fallback(&self) -> Option<&Landed<V>> {
+        self.fallback.as_ref()
+    }
+
     /// The load may not begin before another one has ended.
     pub(crate) fn is_queued(&self) -> bool {
         self.go.is_some()
@@ -105,7 +85,8 @@ impl<V, K: Key + ?Sized> Drop for Lead<V, K> {
             .leave(self.key.borrow(), self.begin.operation);
         let panicked = || panicking().then(|| Err(panic_outside_the_loader()));
         if let Some(outcome) = self.outcome.take().or_else(panicked) {
-            self.waiting.send_replace(Some(outcome));
+            self.waiting
+                .send_modify(|progress| progress.outcome = Some(outcome));
         }
     }
 }
@@ -206,7 +187,10 @@ impl<V, K: Key + ?Sized> Flights<V, K> {
         begin: Begin,
     ) -> (Lead<V, K>, Landing<V>) {
         let slot = self.slot(key);
-        let (outcome, landing) = watch::channel(None);
+        let (waiting, landing) = watch::channel(Progress {
+            outcome: None,
+            fallback: None,
+        });
         let landing = Landing(landing);
         let (go, may_go) = slot.running.as_ref().map(|_| oneshot::channel()).unzip();
         let flight = Flight {
@@ -227,7 +211,8 @@ impl<V, K: Key + ?Sized> Flights<V, K> {
             go: may_go,
             shared: Arc::clone(shared),
             outcome: None,
-            waiting: outcome,
+            fallback: None,
+            waiting,
         };
         (lead, landing)
     }
@@ -331,6 +316,7 @@ impl<V> Slot<V> {
         self.running.is_none() && self.queued.is_none() && self.closed.is_empty()
     }
 }
+
 impl<V> Flight<V> {
     fn begin(mut self) -> Self {
         if let Some(go) = self.go.take() {

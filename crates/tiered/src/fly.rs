@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, join, select_all};
-use tiered_core::{BoxError, Entry, Key, Record, Result, Seen, Tick};
-use tokio::sync::Notify;
+use tiered_core::{Error, Key, Record, Seen, Tick};
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 
-use crate::answer::Source;
+use crate::budget::{renew_budget, with_budget};
 use crate::claim::{Granted, Right, UNFENCED};
-use crate::flight::{Landed, Lead};
+use crate::flight::Lead;
+use crate::landing::aborted;
 use crate::load::{Mode, Wanted};
-use crate::loader::{Held, Loads};
+use crate::load_fn::LoadFn;
 use crate::look::Look;
 use crate::marks::Which;
 use crate::near::{By, Start};
@@ -20,18 +21,10 @@ use crate::options::Terms;
 use crate::shared::Shared;
 use crate::stats::Count;
 
-/// A loader of the keys it is given, whatever the caller wrote it as. A single key is loaded once at most.
-pub(crate) type LoadFn<V, K> = Arc<dyn Fn(Vec<Asked<V, K>>) -> Loading<V, K> + Send + Sync>;
-pub(crate) type Loading<V, K> =
-    BoxFuture<'static, Result<Loads<V, <K as ToOwned>::Owned>, BoxError>>;
-pub(crate) type Asked<V, K> = Held<V, <K as ToOwned>::Owned>;
-
 /// A key that is to be loaded if nobody else does, and what was seen of it.
 pub(crate) struct Open<V, K: Key + ?Sized> {
     pub(crate) lead: Lead<V, K>,
     pub(crate) seen: Seen,
-    /// A copy that is no longer fresh.
-    pub(crate) old: Option<Entry<V>>,
 }
 
 /// What a round has left.
@@ -39,14 +32,18 @@ struct Round<V, K: Key + ?Sized> {
     wanted: Vec<Wanted<V, K>>,
     /// Somebody else loads these.
     busy: Vec<Lead<V, K>>,
+    /// The room for one more loader.
+    room: Option<OwnedSemaphorePermit>,
 }
 
 impl<V, K: Key + ?Sized> Round<V, K> {
-    /// Nobody is waited for any more.
-    fn go_alone(&mut self) {
-        let alone = self.busy.drain(..);
-        let alone = alone.map(|lead| Wanted::new(lead, None, Right::Unfenced));
-        self.wanted.extend(alone);
+    /// Somebody else loads it: an old copy serves meanwhile, where there is one that may.
+    fn leave_to_another(&mut self, lead: Lead<V, K>, terms: &Terms) {
+        let old = lead.fallback().filter(|_| !terms.options.refuses_stale);
+        match old.cloned() {
+            Some(old) => lead.land(Ok(old)),
+            None => self.busy.push(lead),
+        }
     }
 }
 
@@ -54,18 +51,18 @@ impl<V, K: Key + ?Sized> Round<V, K> {
 struct Errand<V, K: Key + ?Sized> {
     terms: Terms,
     load: LoadFn<V, K>,
-    patience: Patience,
+    wait: Wait,
 }
 
 /// How long one still waits for others.
 #[derive(Clone, Copy)]
-struct Patience {
+struct Wait {
     limit: Duration,
     deadline: Option<Tick>,
     poll: Duration,
 }
 
-impl Patience {
+impl Wait {
     /// How often one looks whether another node is done, at first and at most: a net, for its message rings the bell.
     const FIRST_POLL: Duration = Duration::from_millis(50);
     const SLOWEST_POLL: Duration = Duration::from_millis(500);
@@ -109,39 +106,35 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         terms: Terms,
         load: LoadFn<V, K>,
     ) {
-        let patience = Patience::new(self.settings.coherence.claim_wait);
-        let errand = Errand {
-            terms,
-            load,
-            patience,
-        };
+        let wait = Wait::new(self.settings.coherence.claim_wait);
+        let errand = Errand { terms, load, wait };
         self.run_errand(leads, errand).await;
     }
 
     async fn run_errand(self: Arc<Self>, mut leads: Vec<Lead<V, K>>, mut errand: Errand<V, K>) {
-        loop {
+        while !leads.is_empty() {
             let bells = self.bells(&leads);
             let mut round = self.round(leads, &errand.terms).await;
-            if errand.patience.is_over(self.now()) {
-                round.go_alone();
+            if errand.wait.is_over(self.now()) {
+                self.go_alone(&mut round).await;
             }
-            let Round { wanted, busy } = round;
-            self.counters.add(Count::Misses, wanted.len() as u64);
-            if busy.is_empty() {
-                let (terms, load) = (&errand.terms, &errand.load);
-                return self.load(wanted, terms, Mode::Fill, load).await;
+            let Round { wanted, busy, room } = round;
+            if !busy.is_empty() {
+                if errand.wait.is_new() {
+                    self.counters.add(Count::Waits, busy.len() as u64);
+                }
+                let until = errand.wait.next(self.now());
+                if wanted.is_empty() {
+                    drop(room);
+                    leads = self.wait(busy, &bells, until).await;
+                    continue;
+                }
+                let budget = self.budget(busy.len());
+                let apart = Arc::clone(&self).wait_apart(busy, bells, until, errand.clone());
+                tokio::spawn(with_budget(budget, apart));
             }
-            if errand.patience.is_new() {
-                self.counters.add(Count::Waits, busy.len() as u64);
-            }
-            let until = errand.patience.next(self.now());
-            if wanted.is_empty() {
-                leads = self.wait(busy, &bells, until).await;
-                continue;
-            }
-            tokio::spawn(Arc::clone(&self).wait_apart(busy, bells, until, errand.clone()));
-            let (terms, load) = (&errand.terms, &errand.load);
-            return self.load(wanted, terms, Mode::Fill, load).await;
+            let how = (&errand.terms, Mode::Fill);
+            return self.load(wanted, room, how, &errand.load).await;
         }
     }
 
@@ -166,27 +159,35 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         leads.map(bell).collect()
     }
 
-    /// Waits until something has happened to one of these keys, or until this moment.
+    /// Waits until something has happened to one of these keys, or until this moment. None is left if the cache was closed.
     async fn wait(
         &self,
-        busy: Vec<Lead<V, K>>,
+        mut busy: Vec<Lead<V, K>>,
         bells: &[Arc<Notify>],
         until: Tick,
     ) -> Vec<Lead<V, K>> {
-        for lead in &busy {
+        for lead in &mut busy {
+            if lead.fallback().is_some() {
+                // Whose leader refuses it: it serves others.
+                continue;
+            }
             self.near.wait(lead.key.borrow(), lead.begin.operation);
         }
         let rings = bells.iter().map(|bell| Box::pin(bell.notified()));
         tokio::select! {
             biased;
+            () = self.closed() => {
+                busy.drain(..).for_each(|lead| lead.land(Err(aborted())));
+            }
             _ = select_all(rings) => {}
             () = self.clock.sleep_until(until) => {}
         }
+        renew_budget();
         busy
     }
 
     /// Looks at each of these keys, lands what L2 has, and claims the rest.
-    async fn round(&self, mut leads: Vec<Lead<V, K>>, terms: &Terms) -> Round<V, K> {
+    async fn round(self: &Arc<Self>, mut leads: Vec<Lead<V, K>>, terms: &Terms) -> Round<V, K> {
         let at = self.now();
         for lead in &mut leads {
             let operation = lead.begin.operation;
@@ -198,78 +199,105 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         let mut round = Round {
             wanted: Vec::new(),
             busy: Vec::new(),
+            room: None,
         };
         let mut open = Vec::new();
         for (lead, look) in leads.into_iter().zip(looks) {
             open.extend(self.sort(lead, look, &mut round, terms));
         }
+        open = self.make_room(open, &mut round).await;
         for _ in 0..CLAIMS {
             if open.is_empty() {
                 break;
             }
             open = self.claim_open(open, &mut round, terms).await;
         }
-        round.busy.extend(open.into_iter().map(|open| open.lead));
+        for open in open {
+            round.leave_to_another(open.lead, terms);
+        }
         round
+    }
+
+    /// Nobody is waited for any more.
+    async fn go_alone(&self, round: &mut Round<V, K>) {
+        let alone = round.busy.drain(..);
+        let alone = alone.map(|lead| Wanted::new(lead, Right::Unfenced));
+        round.wanted.extend(alone);
+        self.make_room(Vec::new(), round).await;
+    }
+
+    /// Finds room for the loader of what is wanted and what is to be claimed. Where there is none in time, nothing is left to do.
+    async fn make_room(&self, open: Vec<Open<V, K>>, round: &mut Round<V, K>) -> Vec<Open<V, K>> {
+        if round.room.is_some() || open.is_empty() && round.wanted.is_empty() {
+            return open;
+        }
+        match self.find_room().await {
+            Ok(room) => {
+                round.room = Some(room);
+                open
+            }
+            Err(error) => {
+                let wanted = round.wanted.drain(..).map(|wanted| wanted.lead);
+                let open = open.into_iter().map(|open| open.lead);
+                self.turn_away(open.chain(wanted), &error);
+                Vec::new()
+            }
+        }
+    }
+
+    /// There is no room for the loader of these.
+    pub(crate) fn turn_away(&self, leads: impl Iterator<Item = Lead<V, K>>, error: &Error) {
+        for lead in leads {
+            self.counters.add(Count::LoadsTurnedAway, 1);
+            lead.land(Err(error.clone()));
+        }
     }
 
     async fn look_for(&self, leads: &[Lead<V, K>], terms: &Terms) -> Vec<Look<V>> {
         let keys: Vec<&K> = leads.iter().map(|lead| lead.key.borrow()).collect();
+        let options = terms.options_of_look();
         match keys.as_slice() {
-            [key] => vec![self.look_at(key, &terms.options).await],
-            keys => self.look(keys, &terms.options).await,
+            [key] => vec![self.look_at(key, &options).await],
+            keys => self.look(keys, &options).await,
         }
     }
 
     /// What is to be done about a key of which this was seen; `None` if that is done, or decided.
     fn sort(
         &self,
-        lead: Lead<V, K>,
+        mut lead: Lead<V, K>,
         look: Look<V>,
         round: &mut Round<V, K>,
         terms: &Terms,
     ) -> Option<Open<V, K>> {
-        let (seen, old) = match look {
-            Look::Fresh(found) => {
-                let landed = self.take_in(lead.key.borrow(), &lead.begin, found, &terms.options);
+        let key = lead.key.borrow();
+        let look = match look {
+            Look::Fresh(found) if !self.is_to_be_replaced(&found, terms) => {
+                let landed = self.take_in(key, &lead.begin, found, &terms.options);
                 lead.land(Ok(landed));
                 return None;
             }
-            Look::Claimed => {
-                let old = self.near.fallback(lead.key.borrow(), self.now());
-                self.leave_to_another(lead, old.map(|old| (old, Source::L1)), round);
-                return None;
-            }
-            Look::Silent => {
-                round.wanted.push(Wanted::new(lead, None, Right::Unfenced));
-                return None;
-            }
-            Look::Old(entry) => (Seen::Version(entry.version), Some(entry)),
-            Look::Nothing(seen) => (seen, None),
+            look => look,
         };
-        Some(Open { lead, seen, old })
-    }
-
-    /// Somebody else loads it: an old copy serves meanwhile, where there is one that may.
-    fn leave_to_another(
-        &self,
-        lead: Lead<V, K>,
-        old: Option<(Entry<V>, Source)>,
-        round: &mut Round<V, K>,
-    ) {
-        let now = self.now();
-        let Some((entry, source)) = old.filter(|(entry, _)| !entry.is_dead(now)) else {
-            round.busy.push(lead);
-            return;
-        };
-        self.counters.add(Count::StaleHits, 1);
-        self.counters.add_hit(source, &entry);
-        lead.land(Ok(Landed::new(entry, source)));
+        let is_claimed = matches!(look, Look::Claimed);
+        let is_silent = matches!(look, Look::Silent);
+        let (seen, old) = self.older(key, look, terms);
+        lead.offer(old);
+        if is_claimed {
+            round.leave_to_another(lead, terms);
+        } else if let Some(old) = self.instead_of_a_load(&lead, is_silent, terms) {
+            lead.land(Ok(old));
+        } else if is_silent {
+            round.wanted.push(Wanted::new(lead, Right::Unfenced));
+        } else {
+            return Some(Open { lead, seen });
+        }
+        None
     }
 
     /// Claims these keys. What has changed since it was seen is left to be claimed anew.
     async fn claim_open(
-        &self,
+        self: &Arc<Self>,
         open: Vec<Open<V, K>>,
         round: &mut Round<V, K>,
         terms: &Terms,
@@ -279,12 +307,9 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         for (open, granted) in open.into_iter().zip(granted) {
             match granted {
                 Granted::Right(right) => {
-                    round.wanted.push(Wanted::new(open.lead, None, right));
+                    round.wanted.push(Wanted::new(open.lead, right));
                 }
-                Granted::Busy => {
-                    let old = open.old.map(|old| (old, Source::L2));
-                    self.leave_to_another(open.lead, old, round);
-                }
+                Granted::Busy => round.leave_to_another(open.lead, terms),
                 Granted::Changed(record) => {
                     let look = self.look_at_record(open.lead.key.borrow(), record, terms);
                     changed.extend(self.sort(open.lead, look, round, terms));
@@ -295,7 +320,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     }
 
     /// Asks for the right to load these keys, and learns what has to be known before a load begins.
-    pub(crate) async fn ask(&self, open: &[Open<V, K>], terms: &Terms) -> Vec<Granted> {
+    pub(crate) async fn ask(self: &Arc<Self>, open: &[Open<V, K>], terms: &Terms) -> Vec<Granted> {
         let tags = terms.tags.iter().cloned().map(Which::Tag);
         let learned = self.learn(self.unsure_of(tags.chain([Which::Epoch])));
         let Some(far) = self.far.as_ref() else {
@@ -307,7 +332,11 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             // It was not read, or was dropped since.
             None => self.learn_space().await.of(&Which::Space),
         };
-        let (Some(space), true) = (space, terms.options.l2.writes()) else {
+        // Otherwise known since the look.
+        self.learn_time().await;
+        // What is loaded could not be stamped without the time.
+        let may_write = terms.options.l2.writes() && self.wall.is_known();
+        let (Some(space), true) = (space, may_write) else {
             learned.await;
             return open.iter().map(|_| UNFENCED).collect();
         };
@@ -332,7 +361,7 @@ impl<V, K: Key + ?Sized> Clone for Errand<V, K> {
         Self {
             terms: self.terms.clone(),
             load: Arc::clone(&self.load),
-            patience: self.patience,
+            wait: self.wait,
         }
     }
 }

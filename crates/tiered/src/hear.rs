@@ -35,6 +35,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         // The marks first: what begins after the watermark must not be held against marks from before.
         self.marks.forget_all();
         self.near.trust.doubt(self.now());
+        self.wall.doubt();
     }
 
     /// DROP of a tag's mark. The epoch has moved with it. Which flights bring values with the tag is not known, so nobody
@@ -60,9 +61,10 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
 
     fn changed(&self, text: &str, version: Option<Version>, is_refill: bool) {
         match text.parse::<K::Owned>() {
-            Ok(key) => self
-                .near
-                .changed(key.borrow(), version, is_refill, self.now()),
+            Ok(key) => {
+                self.hold_offs.end(key.borrow());
+                self.near.changed(key.borrow(), version, is_refill);
+            }
             // Somebody says that a key has changed, and it cannot be told which.
             Err(_) => self.doubt(),
         }
@@ -97,7 +99,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         let heads = far.l2.heads_many(&borrowed(&names)).await;
         for (key, head) in keys.iter().zip(heads) {
             let version = head.ok().flatten().map(|head| head.version());
-            self.near.changed(key.borrow(), version, false, self.now());
+            self.near.changed(key.borrow(), version, false);
         }
     }
 }

@@ -22,7 +22,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             let names = names::<V, K>(far, &keys);
             let expiries = names.iter().map(|key| Expiry { key, version });
             let expiries: Vec<_> = expiries.collect();
-            let (heads, _) = join(far.l2.expire_many(&expiries), self.learn_space()).await;
+            let (heads, _) = join(far.l2.expire_many(&expiries), self.orient()).await;
             self.note_heads(&mut tally, &keys, heads);
         }
         self.expire_near(&keys);
@@ -33,9 +33,9 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     }
 
     fn expire_near(&self, keys: &[K::Owned]) {
-        let now = self.now();
         for key in keys {
-            self.near.changed(key.borrow(), None, true, now);
+            self.near.changed(key.borrow(), None, true);
+            self.hold_offs.end(key.borrow());
         }
     }
 
@@ -43,12 +43,14 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     pub(crate) async fn remove_tag(self: Arc<Self>, tag: Box<str>) -> Result<()> {
         check_tags(std::slice::from_ref(&tag))?;
         let which = Which::Tag(tag);
-        self.renew_mark(&which).await
+        let renewed = self.renew_mark(&which).await;
+        renewed.and(self.told().await)
     }
 
     /// Removes everything.
     pub(crate) async fn clear(self: Arc<Self>) -> Result<()> {
-        self.renew_mark(&Which::Space).await
+        let renewed = self.renew_mark(&Which::Space).await;
+        renewed.and(self.told().await)
     }
 
     /// DROP, L2, DROP, publish: as a removal, and for the same reasons.
@@ -59,12 +61,24 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             // Before anybody learns the old one again.
             self.distrust_mark(which.clone());
         }
+        self.drop_and_tell(which);
+        renewed
+    }
+
+    /// The same once more, for what L2 has not confirmed. All was dropped when it was first tried, and is so again only when L2
+    /// has taken it: not with every attempt.
+    pub(crate) async fn renew_again(self: &Arc<Self>, which: &Which) -> Result<()> {
+        self.renew_in_l2(which).await?;
+        self.drop_and_tell(which);
+        Ok(())
+    }
+
+    fn drop_and_tell(self: &Arc<Self>, which: &Which) {
         self.drop_mark(which);
         match which {
             Which::Tag(tag) => self.tell(Event::Tag(tag.to_string())),
             Which::Space | Which::Epoch => self.tell(Event::Cleared),
         }
-        renewed.and(self.told().await)
     }
 
     async fn renew_in_l2(&self, which: &Which) -> Result<()> {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use tiered_core::{Backplane, Error, ErrorKind, Expiry, L2, Random, Result, Version};
 
 use crate::builder::check_namespace;
-use crate::bus::MOST_IN_MESSAGE;
 use crate::far::borrowed;
 use crate::marks::{MARK_LIFE, Which, new_mark};
 use crate::message::{Event, Message};
+use crate::outbox::MOST_IN_MESSAGE;
 
 /// Invalidates what the caches of a namespace hold, for programs that have no such cache: a migration, an administrator's
 /// tool. It needs neither the type of the values nor their codec.

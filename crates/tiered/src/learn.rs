@@ -1,5 +1,6 @@
 //! Reads marks from L2, under the rules of the table that keeps them.
 
+use futures_util::future::join;
 use tiered_core::{Key, NewMark};
 
 use crate::marks::{Lessons, MARK_LIFE, Unknown, Which, new_mark};
@@ -7,6 +8,17 @@ use crate::shared::Shared;
 use crate::stats::Count;
 
 impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
+    /// Learns what has to be known before records can be judged: the namespace's mark, and what time it is in L2.
+    pub(crate) async fn orient(&self) -> Lessons {
+        join(self.learn_space(), self.learn_time()).await.0
+    }
+
+    /// All of that is known.
+    pub(crate) fn is_oriented(&self) -> bool {
+        let is_space_known = self.marks.space().is_some() && self.near.trust.is_heard(self.now());
+        is_space_known && self.wall.is_known()
+    }
+
     /// Reads the namespace's mark, if it is not known.
     pub(crate) async fn learn_space(&self) -> Lessons {
         self.learn(self.unsure_of([Which::Space])).await

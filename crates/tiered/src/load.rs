@@ -2,17 +2,21 @@
 
 use std::any::Any;
 use std::borrow::Borrow;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
-use tiered_core::{Entry, Error, ErrorKind, Key, Result};
+use tiered_core::{BoxError, Entry, Error, ErrorKind, Key, Result};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::{JoinError, JoinSet};
 
+use crate::answer::Source;
+use crate::authoritative::Authoritative;
 use crate::claim::{Grip, PASS, Right};
 use crate::fill::{Draft, Fate};
 use crate::flight::Lead;
-use crate::fly::{Asked, LoadFn};
+use crate::frame::LONGEST;
+use crate::landing::aborted;
+use crate::load_fn::{Asked, LoadFn};
 use crate::loader::{Held, Loaded, Loads, What};
 use crate::near::{Act, By, Start};
 use crate::options::{Options, Terms};
@@ -25,7 +29,7 @@ use crate::write::load_millis;
 pub(crate) struct Wanted<V, K: Key + ?Sized> {
     pub(crate) lead: Lead<V, K>,
     /// The copy that the load would replace.
-    held: Option<Entry<V>>,
+    pub(crate) held: Option<Entry<V>>,
     pub(crate) right: Right,
 }
 
@@ -65,8 +69,8 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     pub(crate) async fn load(
         self: &Arc<Self>,
         mut wanted: Vec<Wanted<V, K>>,
-        terms: &Terms,
-        mode: Mode,
+        room: Option<OwnedSemaphorePermit>,
+        (terms, mode): (&Terms, Mode),
         load: &LoadFn<V, K>,
     ) {
         if wanted.is_empty() {
@@ -83,40 +87,88 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         // After the era was noted, so that a clear in between is noticed.
         let known = self.marks.known();
         self.count_loads(&wanted);
-        match self.run(&wanted, load).await {
+        let drafts = match self.run(&wanted, room, load).await {
             Ok(mut brought) => {
                 let took = self.now().since(begun);
                 let draft = |wanted: Wanted<V, K>| {
                     let loaded = brought.take(&wanted.lead.key);
                     self.draft(wanted, loaded, took, (terms, mode))
                 };
-                let drafts = wanted.into_iter().map(draft).collect();
-                self.settle_loads(drafts, &known, terms).await;
+                wanted.into_iter().map(draft).collect()
             }
-            Err(error) => self.fail(wanted, &error).await,
-        }
+            Err(error) if error.kind() == ErrorKind::Authoritative => {
+                let draft = |wanted| self.draft_of_nothing(wanted, &error, (terms, mode));
+                wanted.into_iter().map(draft).collect()
+            }
+            Err(error) => return self.fail(wanted, &error, (terms, mode)).await,
+        };
+        self.settle_loads(drafts, &known, terms).await;
     }
 
-    /// Runs the loader, and keeps the claims alive meanwhile.
+    /// Runs the loader on a task of its own, and keeps the claims alive meanwhile: also a loader that blocks its thread is given
+    /// up in time.
     async fn run(
         &self,
         wanted: &[Wanted<V, K>],
+        room: Option<OwnedSemaphorePermit>,
         load: &LoadFn<V, K>,
     ) -> Result<Loads<V, K::Owned>> {
         let asked = wanted.iter().map(Wanted::asked).collect();
+        let (load, run) = (Arc::clone(load), self.loads.begin(self.now()));
+        // Dropped, it aborts its task.
+        let mut loader = JoinSet::new();
+        loader.spawn(async move {
+            let _held = (room, run);
+            load(asked).await
+        });
         tokio::select! {
             biased;
-            loaded = run::<V, K>(load, asked) => loaded,
-            never = self.keep(wanted) => match never {},
+            ended = loader.join_next() => brought(ended),
+            () = self.closed() => Err(aborted()),
+            () = self.keep(wanted) => {
+                self.counters.add(Count::LoadsAbandoned, wanted.len() as u64);
+                if !self.settings.deadlines.aborts {
+                    loader.detach_all();
+                }
+                Err(abandoned())
+            }
         }
     }
 
-    async fn fail(self: &Arc<Self>, wanted: Vec<Wanted<V, K>>, error: &Error) {
+    async fn fail(
+        self: &Arc<Self>,
+        wanted: Vec<Wanted<V, K>>,
+        error: &Error,
+        (terms, mode): (&Terms, Mode),
+    ) {
         self.counters.add(Count::LoadErrors, wanted.len() as u64);
-        self.release(&grips(&wanted), Some(PASS)).await;
+        // After a load that took too long the next one may well be faster.
+        let pass = (error.kind() != ErrorKind::Timeout).then_some(PASS);
+        self.release(&grips(&wanted), pass).await;
         for Wanted { lead, right, .. } in wanted {
             self.tell_freed(lead.key.borrow(), &right);
+            if mode == Mode::Fill {
+                self.hold_off(&lead, error, terms);
+            }
             lead.land(Err(error.clone()));
+        }
+    }
+
+    /// Where an older copy serves, the key is left alone for a while, and the copy is at hand.
+    fn hold_off(&self, lead: &Lead<V, K>, error: &Error, terms: &Terms) {
+        let Some(old) = lead.fallback() else { return };
+        let (key, now) = (lead.key.borrow(), self.now());
+        let throttle = (&self.settings.throttle, &self.random);
+        let was_old = !old.entry.is_fresh(now);
+        self.hold_offs.add(key, now, (error, was_old), throttle);
+        let is_better = old.source == Source::L2 && was_old;
+        if !is_better || !terms.options.l1.writes() || self.near.hit(key, now).is_some() {
+            return;
+        }
+        if let Some(copy) = self.near_copy(key, &old.entry, &lead.begin, (LONGEST, None)) {
+            let begun = old.entry.begun;
+            let act = Act::Put(Entry { begun, ..copy });
+            self.near.install(key, &lead.begin, act);
         }
     }
 
@@ -144,7 +196,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         let life = self
             .settings
             .life(options, loaded.ttl, is_negative, &self.random);
-        let (l1, l2) = match value {
+        let (l1, l2) = match &value {
             Ok(_) => mode.acts(options, life, loaded.is_kept),
             Err(_) => (Act::Leave, Act::Leave),
         };
@@ -161,10 +213,36 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             fate: Fate::before(self.far.is_some()),
         }
     }
+
+    /// The source has said for good that there is nothing for this key: nothing of it stays cached, not even what was put there
+    /// since. The next read asks the source, and that is never wrong.
+    fn draft_of_nothing(
+        &self,
+        wanted: Wanted<V, K>,
+        error: &Error,
+        (terms, mode): (&Terms, Mode),
+    ) -> Draft<V, K> {
+        let act = |may_write: bool| if may_write { Act::Take } else { Act::Leave };
+        let Wanted { lead, right, .. } = wanted;
+        let options = &terms.options;
+        Draft {
+            lead,
+            right,
+            entry: Err(error.clone()),
+            tags: Vec::new(),
+            life: Life::default(),
+            l1: act(options.l1.writes()),
+            l2: act(options.l2.writes()),
+            otherwise: mode.otherwise(),
+            packed: None,
+            fate: Fate::before(self.far.is_some()),
+        }
+    }
 }
 
 impl<V, K: Key + ?Sized> Wanted<V, K> {
-    pub(crate) fn new(lead: Lead<V, K>, held: Option<Entry<V>>, right: Right) -> Self {
+    pub(crate) fn new(lead: Lead<V, K>, right: Right) -> Self {
+        let held = lead.fallback().map(|old| old.entry.clone());
         Self { lead, held, right }
     }
 
@@ -204,19 +282,30 @@ fn kept_tags<V>(what: &What<V>, held: Option<&Entry<V>>) -> Vec<Box<str>> {
     names.collect()
 }
 
-/// Runs the loader to its end, and makes an error of a panic.
-async fn run<V, K: Key + ?Sized>(
-    load: &LoadFn<V, K>,
-    asked: Vec<Asked<V, K>>,
-) -> Result<Loads<V, K::Owned>> {
-    match AssertUnwindSafe(async move { load(asked).await })
-        .catch_unwind()
-        .await
-    {
-        Ok(Ok(loads)) => Ok(loads),
-        Ok(Err(error)) => Err(Error::new(ErrorKind::Loader, "the loader failed").because(error)),
-        Err(panic) => Err(panicked(&*panic)),
+/// What the loader's task has brought.
+fn brought<L>(ended: Option<Result<Result<L, BoxError>, JoinError>>) -> Result<L> {
+    match ended {
+        Some(Ok(loaded)) => loaded.map_err(failed),
+        Some(Err(ended)) if ended.is_panic() => Err(panicked(&*ended.into_panic())),
+        Some(Err(_)) | None => Err(aborted()),
     }
+}
+
+fn failed(error: BoxError) -> Error {
+    match error.downcast::<Authoritative>() {
+        Ok(last_word) => {
+            let message = "the source gives nothing for this key";
+            Error::new(ErrorKind::Authoritative, message).because(last_word.into_inner())
+        }
+        Err(error) => Error::new(ErrorKind::Loader, "the loader failed").because(error),
+    }
+}
+
+fn abandoned() -> Error {
+    Error::new(
+        ErrorKind::Timeout,
+        "the loader took too long and was given up",
+    )
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> Error {

@@ -12,7 +12,7 @@ use crate::options::Options;
 use crate::rejection::Rejection;
 use crate::shared::Shared;
 use crate::stats::Count;
-use crate::wire::{Address, Now, Unpacked};
+use crate::wire::{Address, Unpacked};
 
 /// What a look into L2 has shown.
 pub(crate) enum Look<V> {
@@ -48,10 +48,10 @@ pub(crate) enum How {
 }
 
 impl<V> Look<V> {
-    /// The copy that was seen, fresh or not.
-    pub(crate) fn copy(self) -> Option<Entry<V>> {
+    /// The copy that was seen, whatever its age.
+    pub(crate) fn copy(&self) -> Option<&Entry<V>> {
         match self {
-            Self::Fresh(found) => Some(found.entry),
+            Self::Fresh(found) => Some(&found.entry),
             Self::Old(entry) => Some(entry),
             Self::Nothing(_) | Self::Claimed | Self::Silent => None,
         }
@@ -69,6 +69,17 @@ enum Judged<V> {
     AfterMarks(Vec<Which>),
 }
 
+/// A key, what it is called in L2, what is there, and how that is judged.
+struct Sight<'a, V, K: ?Sized> {
+    key: &'a K,
+    name: &'a str,
+    record: Result<Option<Record>>,
+    judged: Judged<V>,
+}
+
+/// How often marks are read for a look: the namespace's, and then those of tags.
+const MOST_LESSONS: usize = 2;
+
 /// How a record is looked at.
 #[derive(Clone, Copy)]
 struct Eye<'a> {
@@ -81,46 +92,30 @@ struct Eye<'a> {
 }
 
 impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
-    /// Asks L2 for these keys: one round trip, and a second one if marks have to be asked for after the values.
+    /// Asks L2 for these keys: one round trip, and another one if marks have to be asked for after the values.
     pub(crate) async fn look(&self, keys: &[&K], options: &Options) -> Vec<Look<V>> {
         let Some(far) = self.far.as_ref().filter(|_| options.l2.reads()) else {
             return keys.iter().map(|_| Look::nothing()).collect();
         };
-        let _turn = self.turn_to_confirm(keys).await;
+        let _turn = self.turn_to_confirm(keys, options).await;
         // Also what is repeated meanwhile was in doubt when it was read.
         let are_doubtful: Vec<_> = keys.iter().map(|key| self.doubts.has(key)).collect();
         let names = far.names(keys);
         let names = borrowed(&names);
-        let (records, mut lessons) = join(far.l2.get_many(&names), self.learn_space()).await;
+        let (records, lessons) = join(far.l2.get_many(&names), self.orient()).await;
+        let places = keys.iter().copied().zip(names.iter().copied());
+        let places = places.zip(records.into_iter().zip(are_doubtful));
+        let sights = places.map(|((key, name), (record, is_doubtful))| Sight {
+            key,
+            name,
+            record,
+            judged: Judged::before(is_doubtful),
+        });
+        let mut sights: Vec<_> = sights.collect();
+        let lessons = self.judge_all(far, &mut sights, lessons, options).await;
         let eye = self.eye(options, &lessons);
-        let places = || {
-            keys.iter()
-                .copied()
-                .zip(names.iter().copied())
-                .zip(&records)
-        };
-        let judged: Vec<_> = places()
-            .zip(are_doubtful)
-            .map(|((place, record), is_doubtful)| {
-                if is_doubtful {
-                    return Judged::Surely(Look::Silent);
-                }
-                self.judge(far, place, record, eye)
-            })
-            .collect();
-        let mut doubts: Vec<_> = judged.iter().flat_map(Judged::marks).collect();
-        if !doubts.is_empty() {
-            // It may be dropped meanwhile.
-            doubts.push(Which::Space);
-            doubts.sort_unstable();
-            doubts.dedup();
-        }
-        lessons.extend(self.learn(self.marks.again(doubts)).await);
-        let eye = self.eye(options, &lessons);
-        places()
-            .zip(judged)
-            .map(|((place, record), judged)| self.settle_look(far, place, (record, judged), eye))
-            .collect()
+        let sights = sights.into_iter();
+        sights.map(|sight| self.settle_look(sight, eye)).collect()
     }
 
     /// [`look`](Self::look) at one key, without its lists.
@@ -128,61 +123,84 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         let Some(far) = self.far.as_ref().filter(|_| options.l2.reads()) else {
             return Look::nothing();
         };
-        let _turn = self.turn_to_confirm(&[key]).await;
+        let _turn = self.turn_to_confirm(&[key], options).await;
         if self.doubts.has(key) {
             // Whatever is repeated meanwhile.
             return Look::Silent;
         }
         let name = far.wire.name(key);
         let keys = [name.as_str()];
-        let is_known = self.marks.space().is_some() && self.near.trust.is_heard(self.now());
-        let (records, mut lessons) = if is_known {
+        let (records, lessons) = if self.is_oriented() {
             (far.l2.get_many(&keys).await, Lessons::default())
         } else {
-            join(far.l2.get_many(&keys), self.learn_space()).await
+            join(far.l2.get_many(&keys), self.orient()).await
         };
-        let (place, record) = ((key, name.as_str()), only(records));
-        let judged = self.judge(far, place, &record, self.eye(options, &lessons));
-        if let Judged::AfterMarks(doubts) = &judged {
-            let doubts = doubts.iter().cloned().chain([Which::Space]);
+        let mut sight = Sight {
+            key,
+            name: &name,
+            record: only(records),
+            judged: Judged::before(false),
+        };
+        let sights = std::slice::from_mut(&mut sight);
+        let lessons = self.judge_all(far, sights, lessons, options).await;
+        self.settle_look(sight, self.eye(options, &lessons))
+    }
+
+    /// Judges what was seen, and reads the marks that this takes: the namespace's, and then those of tags.
+    async fn judge_all(
+        &self,
+        far: &Far<V>,
+        sights: &mut [Sight<'_, V, K>],
+        mut lessons: Lessons,
+        options: &Options,
+    ) -> Lessons {
+        for lesson in 0..=MOST_LESSONS {
+            let eye = self.eye(options, &lessons);
+            for sight in &mut *sights {
+                if let Judged::AfterMarks(_) = sight.judged {
+                    sight.judged = self.judge(far, (sight.key, sight.name), &sight.record, eye);
+                }
+            }
+            let mut doubts: Vec<_> = sights
+                .iter()
+                .flat_map(|sight| sight.judged.marks())
+                .collect();
+            if lesson == MOST_LESSONS || were_read(&doubts, &lessons) {
+                break;
+            }
+            // It may be dropped meanwhile.
+            doubts.push(Which::Space);
+            doubts.sort_unstable();
+            doubts.dedup();
             lessons.extend(self.learn(self.marks.again(doubts)).await);
         }
-        let eye = self.eye(options, &lessons);
-        self.settle_look(far, place, (&record, judged), eye)
+        lessons
     }
 
     /// After a cut every copy in L1 is doubtful at once: not all may ask L2 at once.
-    async fn turn_to_confirm(&self, keys: &[&K]) -> Option<tokio::sync::SemaphorePermit<'_>> {
+    async fn turn_to_confirm(
+        &self,
+        keys: &[&K],
+        options: &Options,
+    ) -> Option<tokio::sync::SemaphorePermit<'_>> {
         let now = self.now();
-        if !keys
-            .iter()
-            .any(|key| self.near.doubtful(key, now).is_some())
-        {
+        let is_doubtful = |key: &&K| self.near.doubtful(key, now).is_some();
+        if !options.l1.reads() || !keys.iter().any(is_doubtful) {
             return None;
         }
         // It is never closed.
         self.confirmations.acquire().await.ok()
     }
 
-    fn settle_look(
-        &self,
-        far: &Far<V>,
-        place: (&K, &str),
-        (record, judged): (&Result<Option<Record>>, Judged<V>),
-        eye: Eye<'_>,
-    ) -> Look<V> {
-        let judged = match judged {
-            Judged::AfterMarks(_) => self.judge(far, place, record, eye),
-            surely @ Judged::Surely(_) => surely,
-        };
-        let look = match (judged, record) {
+    fn settle_look(&self, sight: Sight<'_, V, K>, eye: Eye<'_>) -> Look<V> {
+        let look = match (sight.judged, &sight.record) {
             (Judged::Surely(look), _) => look,
-            (Judged::AfterMarks(_), Ok(_)) if self.space(eye).is_none() => Look::Silent,
+            (Judged::AfterMarks(marks), Ok(_)) if !were_read(&marks, eye.lessons) => Look::Silent,
             (Judged::AfterMarks(marks), Ok(Some(record))) => self.outdated(record, &marks),
             (Judged::AfterMarks(_), _) => Look::nothing(),
         };
         match look {
-            Look::Silent if eye.sees_l1 => self.blindly(place.0),
+            Look::Silent if eye.sees_l1 => self.blindly(sight.key),
             look => look,
         }
     }
@@ -210,6 +228,8 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
                 return Judged::Surely(Look::Silent);
             }
             Ok(_) if self.doubts.has(key) => return Judged::Surely(Look::Silent),
+            // Its age cannot be told.
+            Ok(Some(_)) if !self.wall.is_known() => return Judged::Surely(Look::Silent),
             Ok(None) => return Judged::Surely(Look::nothing()),
             Ok(Some(record)) => record,
         };
@@ -226,16 +246,15 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         (record, space): (&Record, Version),
         eye: Eye<'_>,
     ) -> Judged<V> {
-        let now = Now::of(&self.clock);
+        let now = self.moment();
         match record.kind() {
             Kind::Claim if record.mark() == Some(space) => return Judged::Surely(Look::Claimed),
             Kind::Claim => return Judged::AfterMarks(vec![Which::Space]),
             Kind::Pass => return Judged::Surely(Look::nothing()),
             Kind::Value | Kind::Stale | Kind::Foreign => {}
         }
-        if let Some(copy) = self
-            .confirmed(key, record, now.tick)
-            .filter(|_| eye.sees_l1)
+        if eye.sees_l1
+            && let Some(copy) = self.confirmed(key, record, now.tick)
         {
             return judge_tags(copy, eye);
         }
@@ -324,11 +343,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             let since = self.near.trust.doubtful_since(copy);
             since.plus(self.settings.coherence.blind_trust)
         };
-        let is_removed = |copy: &Entry<V>| {
-            let are_retired = copy.tags.as_ref().is_some_and(|tags| tags.are_retired());
-            are_retired || self.doubts.has(key)
-        };
-        match copy.filter(|copy| now < until(copy) && !is_removed(copy)) {
+        match copy.filter(|copy| now < until(copy) && !self.is_known_to_be_gone(key, copy)) {
             Some(entry) => Look::Fresh(Found {
                 entry,
                 how: How::Blindly,
@@ -356,7 +371,21 @@ fn judge_tags<V>(found: Found<V>, eye: Eye<'_>) -> Judged<V> {
     })
 }
 
+/// L2 has answered for each of these marks, after the record.
+fn were_read(marks: &[Which], lessons: &Lessons) -> bool {
+    marks.iter().all(|which| lessons.of(which).is_some())
+}
+
 impl<V> Judged<V> {
+    /// Before it was looked at.
+    fn before(is_doubtful: bool) -> Self {
+        if is_doubtful {
+            Self::Surely(Look::Silent)
+        } else {
+            Self::AfterMarks(Vec::new())
+        }
+    }
+
     fn marks(&self) -> Vec<Which> {
         match self {
             Self::AfterMarks(marks) => marks.clone(),

@@ -15,7 +15,7 @@ use crate::shared::Shared;
 
 /// How long it waits before it tries, at first and at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// How many keys it repeats at a time.
 const AT_A_TIME: usize = 512;
@@ -53,37 +53,48 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
+        if self.is_closed() {
+            return;
+        }
         let mut task = self.mender.task();
         if task.as_ref().is_none_or(JoinHandle::is_finished) {
             *task = Some(runtime.spawn(mend(Arc::downgrade(self), self.clock.clone())));
         }
     }
 
-    /// Repeats some of it.
+    /// Repeats some of it, and gives back what was claimed in vain.
     async fn repeat(self: &Arc<Self>) -> Result<()> {
+        self.give_back().await;
         let due = self.doubts.due(AT_A_TIME);
+        let mut outcome = Ok(());
         for mark in &due.marks {
-            self.renew_mark(&mark.0).await?;
-            self.doubts.settle_mark(mark);
+            match self.renew_again(&mark.0).await {
+                Ok(()) => self.doubts.settle_mark(mark),
+                Err(error) => outcome = Err(error),
+            }
         }
-        let Some(far) = self.far.as_ref().filter(|_| !due.keys.is_empty()) else {
+        outcome.and(self.repeat_removals(&due.keys).await)
+    }
+
+    async fn repeat_removals(self: &Arc<Self>, due: &[(K::Owned, u64)]) -> Result<()> {
+        let Some(far) = self.far.as_ref().filter(|_| !due.is_empty()) else {
             return Ok(());
         };
-        let names: Vec<_> = due
-            .keys
-            .iter()
-            .map(|(key, _)| far.wire.name(key.borrow()))
-            .collect();
+        let names = due.iter().map(|(key, _)| far.wire.name(key.borrow()));
+        let names: Vec<_> = names.collect();
         let removed = far.l2.remove_many(&borrowed(&names)).await;
         let mut outcome = Ok(());
-        for ((key, time), removed) in due.keys.iter().zip(removed) {
+        for ((key, time), removed) in due.iter().zip(removed) {
             match removed {
                 Ok(_) => {
                     self.near.drop_copy(key.borrow());
                     self.tell_of(key.borrow(), Event::Removed);
                     self.doubts.settle(key.borrow(), *time);
                 }
-                Err(error) => outcome = Err(error),
+                Err(error) => {
+                    self.doubts.put_off(key.borrow());
+                    outcome = Err(error);
+                }
             }
         }
         outcome
@@ -103,7 +114,7 @@ async fn mend<V: Send + Sync + 'static, K: Key + ?Sized>(shared: Weak<Shared<V, 
         };
         // Under the lock under which a new task is begun: what comes into doubt from now on finds this one finished.
         let mut task = shared.mender.task();
-        if shared.doubts.count() == 0 {
+        if shared.doubts.count() == 0 && shared.lost_claims.is_empty() {
             *task = None;
             return;
         }

@@ -40,6 +40,13 @@ pub(crate) enum Event {
     Bye,
 }
 
+impl Event {
+    /// Others may hold something older than this.
+    pub(crate) fn is_change(&self) -> bool {
+        !matches!(self, Self::Freed(_) | Self::Ping(_) | Self::Bye)
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Message {
     pub(crate) sender: u64,

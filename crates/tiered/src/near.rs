@@ -18,7 +18,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tiered_core::{Begun, Entry, Key, L1, Random, Tick, Usage, Version};
 use tokio::sync::Notify;
 
+use crate::answer::Source;
 use crate::flight::{Flights, Seat};
+use crate::landing::Landed;
 use crate::seeded::Seeded;
 use crate::shared::Shared;
 use crate::trust::Trust;
@@ -156,6 +158,11 @@ impl<V: 'static, K: Key + ?Sized> Near<V, K> {
             By::Read | By::Write => self.is_unmoved(stripe, begin),
         };
         let is_idle = matches!(act, Act::Leave);
+        let act = match act {
+            // A tag was removed since its mark was read. Later nobody could tell.
+            Act::Put(entry) if !has_its_tags(&entry) => Act::Take,
+            act => act,
+        };
         let taken = match (is_current, begin.by) {
             (true, _) => self.apply(key, act),
             (false, By::Write) => self.apply(key, Act::Take),
@@ -188,7 +195,7 @@ impl<V: 'static, K: Key + ?Sized> Near<V, K> {
 
     /// DROP on behalf of another node that has changed the key, and has given it this version: a copy that has it already
     /// may stay, and after a mere `refill` or expiry an older one may still serve as a fallback.
-    pub(crate) fn changed(&self, key: &K, version: Option<Version>, is_refill: bool, now: Tick) {
+    pub(crate) fn changed(&self, key: &K, version: Option<Version>, is_refill: bool) {
         let stripe = self.stripe(key);
         let mut flights = self.lock(stripe);
         self.move_on(stripe, self.operation());
@@ -196,7 +203,7 @@ impl<V: 'static, K: Key + ?Sized> Near<V, K> {
         let copy = self.held(key).filter(|copy| Some(copy.version) != version);
         let taken = match copy {
             None => None,
-            Some(copy) if is_refill => self.apply(key, Act::Put(expired(copy, now))),
+            Some(copy) if is_refill => self.apply(key, Act::Put(ended(copy))),
             Some(_) => self.apply(key, Act::Take),
         };
         drop(flights);
@@ -262,7 +269,7 @@ impl<V: 'static, K: Key + ?Sized> Near<V, K> {
         let is_hit =
             |entry: &Entry<V>| entry.is_fresh(from.at) && self.trust.covers(entry, from.at);
         if let Some(entry) = copy.filter(is_hit) {
-            return Seat::Ready(entry);
+            return Seat::Ready(Landed::new(entry, Source::L1));
         }
         let (lead, landing) = flights.board(shared, key, self.begin(key, By::Look, from));
         Seat::Lead(lead, landing)
@@ -360,10 +367,18 @@ impl<V, K: Key + ?Sized> Near<V, K> {
     }
 }
 
-/// The copy as one that is no longer fresh.
-fn expired<V>(copy: Entry<V>, now: Tick) -> Entry<V> {
+/// When what somebody has ended ceased to be fresh: before all time, so that it is told from what has ended by itself.
+pub(crate) const ENDED: Tick = Tick::from_nanos(i64::MIN);
+
+/// None of its tags is known to have been removed, and all are known.
+fn has_its_tags<V>(entry: &Entry<V>) -> bool {
+    entry.tags.as_ref().is_none_or(|tags| tags.hold())
+}
+
+/// The copy as one that somebody has ended.
+fn ended<V>(copy: Entry<V>) -> Entry<V> {
     Entry {
-        fresh_until: copy.fresh_until.min(now),
+        fresh_until: ENDED,
         ..copy
     }
 }

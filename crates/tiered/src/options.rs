@@ -41,6 +41,14 @@ pub struct Options {
     /// only if it holds exactly this version; otherwise L2 is read from now on, and no load is joined that began earlier. After a
     /// removal nothing has its version, so L2 is always read. Default: `None`.
     pub after: Option<Version>,
+    /// After how long this read is answered with a copy that is no longer fresh, if there is one that may be used. Default:
+    /// [`Deadlines::soft`](crate::Deadlines::soft).
+    pub soft: Option<Duration>,
+    /// After how long this read, load or refresh is answered in any case. Default:
+    /// [`Deadlines::hard`](crate::Deadlines::hard).
+    pub hard: Option<Duration>,
+    /// This read is never answered with a copy that is no longer fresh: an error comes in its place. Default: `false`.
+    pub refuses_stale: bool,
 }
 
 /// Options and tags of one call, to keep.
@@ -48,12 +56,27 @@ pub struct Options {
 pub(crate) struct Terms {
     pub(crate) options: Options,
     pub(crate) tags: Vec<Box<str>>,
+    /// This copy is to be replaced although it is fresh.
+    pub(crate) early: Option<Version>,
 }
 
 impl Terms {
     pub(crate) fn new(options: Options, tags: &[&str]) -> Self {
         let tags = tags.iter().map(|tag| Box::from(*tag)).collect();
-        Self { options, tags }
+        Self {
+            options,
+            tags,
+            early: None,
+        }
+    }
+
+    /// Those for the look into L2: an early refresh is about what is there, not about its copy in L1.
+    pub(crate) fn options_of_look(&self) -> Options {
+        let mut options = self.options;
+        if self.early.is_some() {
+            options.l1 = Access::Skip;
+        }
+        options
     }
 }
 

@@ -2,27 +2,29 @@
 
 use std::sync::Arc;
 
-use futures_util::future::{BoxFuture, join};
+use futures_util::future::{BoxFuture, join, join_all};
 use tiered_core::{Entry, Error, ErrorKind, Key, Kind, Record, Result, Tick};
 use tokio::runtime::Handle;
 
 use crate::answer::{Answer, Source};
 use crate::batch::{fill, gaps, only};
+use crate::budget::with_budget;
 use crate::far::borrowed;
-use crate::flight::{Landed, Landing, Lead, Seat};
-use crate::fly::LoadFn;
+use crate::flight::{Lead, Seat};
+use crate::landing::{Landed, Landing, Patience};
+use crate::load_fn::LoadFn;
 use crate::look::{Found, How, Look};
 use crate::near::{Act, Begin, By};
 use crate::options::{Options, Terms};
 use crate::shared::Shared;
 use crate::stats::Count;
-use crate::wire::{Address, Now, Presence};
+use crate::wire::{Address, Presence};
 
 impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     /// What L1 has that may be used. Never waits.
     #[inline]
-    pub(crate) fn hit(&self, key: &K) -> Option<Entry<V>> {
-        let entry = self.near.hit(key, self.now())?;
+    pub(crate) fn hit(&self, key: &K, now: Tick) -> Option<Entry<V>> {
+        let entry = self.near.hit(key, now)?;
         self.counters.add_hit(Source::L1, &entry);
         Some(entry)
     }
@@ -31,6 +33,13 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
     #[inline]
     pub(crate) fn get_near(&self, key: &K, options: &Options) -> Option<Answer<V>> {
         let now = self.now();
+        let entry = self.hit_with(key, now, options)?;
+        Some(Answer::new(Landed::new(entry, Source::L1), now))
+    }
+
+    /// The same, as an entry.
+    #[inline]
+    pub(crate) fn hit_with(&self, key: &K, now: Tick, options: &Options) -> Option<Entry<V>> {
         let Some(entry) = self.near_hit(key, now, options) else {
             if options.after.is_some() {
                 // What is there, or on its way there, may be older than what is to be seen.
@@ -39,7 +48,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             return None;
         };
         self.counters.add_hit(Source::L1, &entry);
-        Some(Answer::new(entry, Source::L1, now))
+        Some(entry)
     }
 
     fn near_hit(&self, key: &K, now: Tick, options: &Options) -> Option<Entry<V>> {
@@ -59,12 +68,12 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         key: &'a K,
         options: Options,
     ) -> BoxFuture<'a, Option<Answer<V>>> {
-        Box::pin(async move {
+        Box::pin(with_budget(self.budget(1), async move {
             self.attend();
             let begin = self.near.begin(key, By::Read, self.near.start(self.now()));
             let look = self.look_at(key, &options).await;
             self.answer(key, &begin, look, &options)
-        })
+        }))
     }
 
     /// [`get_or_load`](Self::get_or_load) of one key, boxed for the same reason.
@@ -90,7 +99,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             .iter()
             .map(|key| self.near.begin(key, By::Read, start))
             .collect();
-        let looks = self.look(keys, options).await;
+        let looks = with_budget(self.budget(keys.len()), self.look(keys, options)).await;
         let places = keys.iter().zip(&begins);
         let answers = places
             .zip(looks)
@@ -111,7 +120,8 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         };
         let now = found.at;
         let landed = self.take_in(key, begin, found, options);
-        Some(Answer::new(landed.entry, landed.source, now))
+        self.counters.add_hit(landed.source, &landed.entry);
+        Some(Answer::new(landed, now))
     }
 
     /// Puts a copy of what was found into L1, unless something has changed since `begin`. The copy lives no longer than
@@ -136,9 +146,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             };
             self.near.install(key, begin, Act::Put(copy));
         }
-        let source = self.source(how);
-        self.counters.add_hit(source, &entry);
-        Landed::new(entry, source)
+        Landed::new(entry, self.source(how))
     }
 
     /// Where what was found so has come from.
@@ -186,40 +194,72 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             return keys.iter().map(|_| Err(no_runtime())).collect();
         };
         self.attend();
-        let options = &terms.options;
+        let options = terms.options;
         let (start, look) = (self.near.start(self.now()), options.l1.reads());
-        let seats = keys
-            .iter()
-            .map(|key| self.near.join(self, key, start, look));
+        let seats = keys.iter().map(|key| match self.held_off(key, &options) {
+            Some(old) => Seat::Ready(old),
+            None => self.near.join(self, key, start, look),
+        });
         let (places, leads) = sit_down(seats);
-        self.count_places(&places);
+        let are_joined: Vec<_> = places.iter().map(Place::is_joined).collect();
+        let joined = are_joined.iter().filter(|is_joined| **is_joined).count();
+        self.counters.add(Count::Coalesced, joined as u64);
         if !leads.is_empty() {
-            runtime.spawn(Arc::clone(self).fly(leads, terms, load));
+            let flight = Arc::clone(self).fly(leads, terms, load);
+            runtime.spawn(with_budget(self.budget(keys.len()), flight));
         }
-        self.arrive(places).await
+        let landed = self.arrive(places, self.patience(&options, start.at)).await;
+        for (landed, is_joined) in landed.iter().zip(are_joined) {
+            self.count_read(landed, is_joined);
+        }
+        self.answers(landed)
     }
 
-    fn count_places(&self, places: &[Place<V>]) {
-        for place in places {
-            match place {
-                Place::Here(entry) => self.counters.add_hit(Source::L1, entry),
-                Place::Joined(_) => self.counters.add(Count::Coalesced, 1),
-                Place::Led(_) => {}
+    /// Whether anybody has known the key. Who has joined a flight is counted already.
+    fn count_read(&self, landed: &Result<Landed<V>>, is_joined: bool) {
+        match landed {
+            _ if is_joined => {}
+            Ok(landed) if landed.source != Source::Loader => {
+                self.counters.add_hit(landed.source, &landed.entry);
             }
+            Ok(_) | Err(_) => self.counters.add(Count::Misses, 1),
+        }
+        let now = self.now();
+        if landed.as_ref().is_ok_and(|landed| landed.is_stale(now)) {
+            self.counters.add(Count::StaleHits, 1);
         }
     }
 
-    /// The answers, as they come.
-    pub(crate) async fn arrive(&self, places: Vec<Place<V>>) -> Vec<Result<Answer<V>>> {
-        let mut answers = Vec::with_capacity(places.len());
-        for place in places {
-            let landed = match place {
-                Place::Here(entry) => Ok(Landed::new(entry, Source::L1)),
-                Place::Joined(landing) | Place::Led(landing) => landing.wait().await,
-            };
-            answers.push(landed.map(|landed| Answer::new(landed.entry, landed.source, self.now())));
+    pub(crate) fn answers(&self, landed: Vec<Result<Landed<V>>>) -> Vec<Result<Answer<V>>> {
+        let now = self.now();
+        let answer = |landed: Result<Landed<V>>| landed.map(|landed| Answer::new(landed, now));
+        landed.into_iter().map(answer).collect()
+    }
+
+    /// How long a caller waits who has begun then.
+    pub(crate) fn patience(&self, options: &Options, begun: Tick) -> Patience {
+        let deadlines = &self.settings.deadlines;
+        let soft = begun.plus(options.soft.unwrap_or(deadlines.soft));
+        Patience {
+            soft: (!options.refuses_stale).then_some(soft),
+            hard: begun.plus(options.hard.unwrap_or(deadlines.hard)),
         }
-        answers
+    }
+
+    /// What the flights bring, in time.
+    pub(crate) async fn arrive(
+        &self,
+        places: Vec<Place<V>>,
+        patience: Patience,
+    ) -> Vec<Result<Landed<V>>> {
+        let arrivals = places.into_iter().map(async |place| match place {
+            Place::Here(landed) => Ok(landed),
+            Place::Joined(landing) | Place::Led(landing) => {
+                landing.wait(&self.clock, patience).await
+            }
+        });
+        // At the same time: an older copy that serves one key may not live until another one is there.
+        join_all(arrivals).await
     }
 
     /// A fresh value is under these keys, as far as can be told without its payload.
@@ -232,7 +272,8 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         let gaps = gaps(keys, &known);
         if !gaps.is_empty() {
             self.attend();
-            fill(&mut known, self.contains_far(&gaps, options).await);
+            let answers = with_budget(self.budget(gaps.len()), self.contains_far(&gaps, options));
+            fill(&mut known, answers.await);
         }
         known.into_iter().map(Option::unwrap_or_default).collect()
     }
@@ -245,7 +286,8 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         };
         let names = far.names(keys);
         let names = borrowed(&names);
-        let (heads, _) = join(far.l2.heads_many(&names), self.learn_space()).await;
+        let heads = far.l2.heads_many(&names);
+        let (heads, _) = join(heads, self.orient()).await;
         let presence = |(key, head)| match self.presence(key, head) {
             Ok(Presence::IfTagsHold) => None,
             presence => Some(presence.is_ok_and(|presence| presence == Presence::Present)),
@@ -272,12 +314,12 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             return Ok(Presence::Absent);
         };
         let is_entry = matches!(head.kind(), Kind::Value | Kind::Stale | Kind::Foreign);
-        if !is_entry || self.doubts.has(key) {
+        if !is_entry || self.doubts.has(key) || !self.wall.is_known() {
             return Ok(Presence::Absent);
         }
         let name = far.wire.name(key);
         let address = Address { name: &name, space };
-        let presence = far.wire.presence(address, &head, Now::of(&self.clock));
+        let presence = far.wire.presence(address, &head, self.moment());
         Ok(presence.unwrap_or_else(|reason| {
             self.counters.add_rejected(reason);
             Presence::Absent
@@ -288,11 +330,17 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
 /// Where a caller's answer will be.
 pub(crate) enum Place<V> {
     /// It is here.
-    Here(Entry<V>),
+    Here(Landed<V>),
     /// A flight that somebody else leads brings it.
     Joined(Landing<V>),
     /// A flight that this caller leads brings it.
     Led(Landing<V>),
+}
+
+impl<V> Place<V> {
+    fn is_joined(&self) -> bool {
+        matches!(self, Self::Joined(_))
+    }
 }
 
 /// Where each caller waits, and which flights are for us to lead.
@@ -301,7 +349,7 @@ pub(crate) fn sit_down<V, K: Key + ?Sized>(
 ) -> (Vec<Place<V>>, Vec<Lead<V, K>>) {
     let mut leads = Vec::new();
     let place = |seat| match seat {
-        Seat::Ready(entry) => Place::Here(entry),
+        Seat::Ready(landed) => Place::Here(landed),
         Seat::Wait(landing) => Place::Joined(landing),
         Seat::Lead(lead, landing) => {
             leads.push(lead);

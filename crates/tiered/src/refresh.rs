@@ -6,14 +6,17 @@ use std::sync::Arc;
 use tiered_core::{Entry, Key, Result, Seen};
 use tokio::runtime::Handle;
 
-use crate::answer::Answer;
+use crate::answer::{Answer, Source};
 use crate::batch::{fill, gaps};
-use crate::claim::{Granted, Right};
+use crate::budget::with_budget;
+use crate::claim::Right;
 use crate::flight::Lead;
-use crate::fly::{LoadFn, Open};
+use crate::fly::Open;
+use crate::landing::Patience;
 use crate::load::{Mode, Wanted};
+use crate::load_fn::LoadFn;
 use crate::look::Look;
-use crate::options::{Options, Terms};
+use crate::options::Terms;
 use crate::read::{no_runtime, sit_down};
 use crate::shared::Shared;
 
@@ -42,9 +45,14 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             .map(|lead| vec![lead])
             .chain((!free.is_empty()).then_some(free));
         for leads in flights {
-            runtime.spawn(Arc::clone(self).fly_again(leads, terms.clone(), Arc::clone(load)));
+            let flight = Arc::clone(self).fly_again(leads, terms.clone(), Arc::clone(load));
+            runtime.spawn(with_budget(self.budget(keys.len()), flight));
         }
-        self.arrive(places).await
+        let patience = Patience {
+            soft: None,
+            ..self.patience(&terms.options, start.at)
+        };
+        self.answers(self.arrive(places, patience).await)
     }
 
     /// Lands each of these flights from the loader, which is shown what it would replace. Its claim goes before any other:
@@ -59,58 +67,94 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             lead.take_off().await;
         }
         let keys: Vec<&K> = leads.iter().map(|lead| lead.key.borrow()).collect();
-        let shown = self.shown(&keys, &terms.options).await;
-        let (mut open, mut copies, mut wanted) = (Vec::new(), Vec::new(), Vec::new());
-        for (lead, shown) in leads.into_iter().zip(shown) {
-            if shown.is_l2_silent {
-                wanted.push(Wanted::new(lead, shown.copy, Right::Unfenced));
-                continue;
-            }
-            let (seen, old) = (Seen::Anything, None);
-            open.push(Open { lead, seen, old });
-            copies.push(shown.copy);
+        let shown = self.shown(&keys, &terms).await;
+        for (lead, shown) in leads.iter_mut().zip(&shown) {
+            // For reads that join it: a refresh itself is never answered with that.
+            lead.offer(shown.old.clone());
         }
-        let granted = self.ask(&open, &terms).await;
-        for ((open, copy), granted) in open.into_iter().zip(copies).zip(granted) {
-            let right = match granted {
-                Granted::Right(right) => right,
-                // A store that knows no force.
-                Granted::Busy | Granted::Changed(_) => Right::Unfenced,
-            };
-            wanted.push(Wanted::new(open.lead, copy, right));
-        }
-        self.load(wanted, &terms, Mode::Replace, &load).await;
+        let room = match self.find_room().await {
+            Ok(room) => Some(room),
+            Err(error) => return self.turn_away(leads.into_iter(), &error),
+        };
+        let wanted = self.claim_all(leads, shown, &terms).await;
+        self.load(wanted, room, (&terms, Mode::Replace), &load)
+            .await;
+    }
+
+    /// Claims these keys, whoever else has them.
+    async fn claim_all(
+        self: &Arc<Self>,
+        leads: Vec<Lead<V, K>>,
+        shown: Vec<Shown<V>>,
+        terms: &Terms,
+    ) -> Vec<Wanted<V, K>> {
+        let (silent, heard): (Vec<_>, Vec<_>) = leads
+            .into_iter()
+            .zip(shown)
+            .partition(|(_, shown)| shown.is_l2_silent);
+        let open = |(lead, shown): (_, Shown<V>)| {
+            let seen = Seen::Anything;
+            (Open { lead, seen }, shown.copy)
+        };
+        let (open, copies): (Vec<_>, Vec<_>) = heard.into_iter().map(open).unzip();
+        let granted = self.ask(&open, terms).await;
+        let unfenced = silent.into_iter().map(|(lead, shown)| Wanted {
+            lead,
+            held: shown.copy,
+            right: Right::Unfenced,
+        });
+        let claimed = open.into_iter().zip(copies).zip(granted);
+        let claimed = claimed.map(|((open, held), granted)| Wanted {
+            lead: open.lead,
+            held,
+            right: granted.or_unfenced(),
+        });
+        unfenced.chain(claimed).collect()
     }
 
     /// The copy of each key that a load would replace: fresh in L1, or in L2, or any in L1.
-    async fn shown(&self, keys: &[&K], options: &Options) -> Vec<Shown<V>> {
+    async fn shown(&self, keys: &[&K], terms: &Terms) -> Vec<Shown<V>> {
         let now = self.now();
         let hit = |key: &&K| {
-            let hit = self.near.hit(key, now).filter(|_| options.l1.reads())?;
+            let hit = self.near.hit(key, now);
+            let hit = hit.filter(|_| terms.options.l1.reads())?;
             Some(Shown {
-                copy: Some(hit),
+                copy: Some(hit.clone()),
+                old: Some((hit, Source::L1)),
                 is_l2_silent: self.doubts.has(key),
             })
         };
         let mut shown: Vec<_> = keys.iter().map(hit).collect();
         let gaps = gaps(keys, &shown);
         if !gaps.is_empty() {
-            let looks = self.look(&gaps, options).await;
-            let far = |(key, look): (&&K, Look<V>)| {
-                let is_l2_silent = matches!(look, Look::Silent);
-                let near = || self.near.outdated(key).filter(|_| options.l1.reads());
-                let copy = look.copy().or_else(near);
-                Some(Shown { copy, is_l2_silent })
-            };
-            let far: Vec<_> = gaps.iter().zip(looks).map(far).collect();
+            let looks = self.look(&gaps, &terms.options).await;
+            let far = gaps.iter().zip(looks);
+            let far: Vec<_> = far
+                .map(|(key, look)| Some(self.shown_far(key, look, terms)))
+                .collect();
             fill(&mut shown, far);
         }
         shown.into_iter().flatten().collect()
+    }
+
+    fn shown_far(&self, key: &K, look: Look<V>, terms: &Terms) -> Shown<V> {
+        let is_l2_silent = matches!(look, Look::Silent);
+        let far = look.copy().cloned();
+        let (_, old) = self.older(key, look, terms);
+        let near = || self.near.outdated(key).filter(|_| terms.options.l1.reads());
+        Shown {
+            copy: far.or_else(near),
+            old,
+            is_l2_silent,
+        }
     }
 }
 
 /// What a refresh has seen of a key.
 struct Shown<V> {
+    /// What its loader is shown.
     copy: Option<Entry<V>>,
+    /// What serves others meanwhile.
+    old: Option<(Entry<V>, Source)>,
     is_l2_silent: bool,
 }

@@ -2,10 +2,14 @@ use std::time::Duration;
 
 use tiered_core::{Error, ErrorKind, Random, Result};
 
+use crate::breaker::Breaker;
 use crate::coherence::Coherence;
 use crate::compress::Compression;
+use crate::deadlines::Deadlines;
+use crate::early::EarlyRefresh;
 use crate::frame::{HEAD, LONGEST};
 use crate::options::Options;
+use crate::throttle::Throttle;
 
 /// The numbers and switches of a cache.
 ///
@@ -28,8 +32,8 @@ pub struct Settings {
     pub l1_ttl: Option<Duration>,
     /// How long "there is no such value" is fresh. Zero: it is not cached. Default: 30 seconds.
     pub negative_ttl: Duration,
-    /// For how long a value may still be used after it has ceased to be fresh, where that beats waiting: while another
-    /// node loads its successor. Default: zero.
+    /// For how long a value may still be used after it has ceased to be fresh, in both tiers, where nothing newer is to be had
+    /// in time: its load fails or is slow, another node loads it, the source is not to be asked again yet. Default: zero.
     pub stale_for: Duration,
     /// By which part of itself a life may be shortened at random, so that what was loaded together does not end
     /// together: from 0.0 (not at all) to below 1.0. Drawn apart for the value and for its L1 copy, where that has a
@@ -49,6 +53,14 @@ pub struct Settings {
     pub max_value_bytes: usize,
     /// How nodes keep together. Default: [`Coherence::default`].
     pub coherence: Coherence,
+    /// How long things may take. Default: [`Deadlines::default`].
+    pub deadlines: Deadlines,
+    /// How many loads there may be, and how often they are tried. Default: [`Throttle::default`].
+    pub throttle: Throttle,
+    /// When L2 and the backplane count as failing. Default: [`Breaker::default`].
+    pub breaker: Breaker,
+    /// Whether values that are in use are refreshed before they cease to be fresh. Default: [`EarlyRefresh::Off`].
+    pub early_refresh: EarlyRefresh,
 }
 
 impl Default for Settings {
@@ -65,12 +77,16 @@ impl Default for Settings {
             max_stored_bytes: 4 << 20,
             max_value_bytes: 16 << 20,
             coherence: Coherence::default(),
+            deadlines: Deadlines::default(),
+            throttle: Throttle::default(),
+            breaker: Breaker::default(),
+            early_refresh: EarlyRefresh::Off,
         }
     }
 }
 
 /// How long a value may live: altogether, and as a copy in L1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Life {
     pub(crate) whole: Duration,
     pub(crate) near: Duration,
@@ -95,7 +111,7 @@ impl Settings {
         } else if !(1..=LARGEST).contains(&self.max_value_bytes) {
             "max_value_bytes must be from 1 to 4 GiB"
         } else {
-            self.coherence.check()?;
+            self.check_parts()?;
             return if has_l2 {
                 self.compression.check()
             } else {
@@ -103,6 +119,14 @@ impl Settings {
             };
         };
         Err(Error::new(ErrorKind::Config, wrong))
+    }
+
+    fn check_parts(&self) -> Result<()> {
+        self.coherence.check()?;
+        self.deadlines.check()?;
+        self.throttle.check()?;
+        self.breaker.check()?;
+        self.early_refresh.check()
     }
 
     /// The life of something loaded or set now. `asked` is what its loader asks for.

@@ -1,16 +1,17 @@
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use tiered_core::{Entry, Usage};
+use tiered_core::{Entry, Key, Usage};
 
 use crate::answer::Source;
+use crate::cache::Cache;
 use crate::rejection::Rejection;
 
 /// What a cache has done since it was built, and how full its L1 is.
 ///
 /// Reads are counted key by key, each exactly once: `l1_hits + l2_hits + misses + coalesced` is the number of keys that
 /// `get`, `get_or_load` and their batch forms were asked for, a key that occurs twice in a batch counting once.
-/// `stale_hits` are among the `l2_hits` or `l1_hits`.
+/// `stale_hits` are among all of these.
 /// `contains`, `refresh` and writes are not reads.
 ///
 /// ```
@@ -31,7 +32,7 @@ pub struct Stats {
     pub l1_hits: u64,
     /// Reads answered by L2.
     pub l2_hits: u64,
-    /// Reads that no tier could answer: a `get` got nothing, or a load began.
+    /// Reads that no tier could answer: a `get` got nothing, or a load answered, or failed.
     pub misses: u64,
     /// Reads that waited for a flight that another caller had begun.
     pub coalesced: u64,
@@ -49,7 +50,13 @@ pub struct Stats {
     pub loads_unfenced: u64,
     /// Loads that waited for another node's, each counted once.
     pub waits: u64,
-    /// Reads answered with a value that is no longer fresh, while another node loads its successor.
+    /// Loads that were not begun because there was no room for one more.
+    pub loads_turned_away: u64,
+    /// How many of the load errors were loads that took too long and were given up.
+    pub loads_abandoned: u64,
+    /// Refreshes begun by reads of values that were still fresh.
+    pub early_refreshes: u64,
+    /// Reads answered with a value that is no longer fresh, because nothing newer could be had in time.
     pub stale_hits: u64,
     /// Copies in L1 that were in doubt and that L2 has confirmed. They count as answered by L2.
     pub confirmed: u64,
@@ -90,6 +97,22 @@ impl Stats {
     }
 }
 
+impl<V: Send + Sync + 'static, K: Key + ?Sized> Cache<V, K> {
+    /// What the cache has done since it was built, and how full L1 is. Costs some microseconds.
+    pub fn stats(&self) -> Stats {
+        let unconfirmed = self.shared.doubts.count();
+        let hears_itself = self.shared.near.trust.is_heard(self.shared.now());
+        self.shared
+            .counters
+            .snapshot(self.shared.near.usage(), unconfirmed, hears_itself)
+    }
+
+    /// How many keys are being loaded, or are about to be.
+    pub fn loads_in_flight(&self) -> usize {
+        self.shared.near.flights()
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Count {
     L1Hits,
@@ -101,6 +124,9 @@ pub(crate) enum Count {
     LoadErrors,
     LoadsRefused,
     LoadsUnfenced,
+    LoadsTurnedAway,
+    LoadsAbandoned,
+    EarlyRefreshes,
     Waits,
     StaleHits,
     Confirmed,
@@ -171,6 +197,9 @@ impl Counters {
             load_errors: sum(Count::LoadErrors),
             loads_refused: sum(Count::LoadsRefused),
             loads_unfenced: sum(Count::LoadsUnfenced),
+            loads_turned_away: sum(Count::LoadsTurnedAway),
+            loads_abandoned: sum(Count::LoadsAbandoned),
+            early_refreshes: sum(Count::EarlyRefreshes),
             waits: sum(Count::Waits),
             stale_hits: sum(Count::StaleHits),
             confirmed: sum(Count::Confirmed),

@@ -147,6 +147,11 @@ impl Trust {
         });
     }
 
+    /// Since when this node has not heard itself; `None` if it does, or has nobody to hear.
+    pub(crate) fn silent_since(&self, now: Tick) -> Option<Tick> {
+        (!self.is_heard(now)).then(|| self.lease_end())
+    }
+
     fn lease_end(&self) -> Tick {
         Tick::from_nanos(self.lease.load(Ordering::Acquire))
     }

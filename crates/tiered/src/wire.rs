@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tiered_core::{
-    Begun, BoxError, Clock, Codec, Entry, Error, ErrorKind, Record, Result, Stamp, Tick, Version,
+    Begun, BoxError, Codec, Entry, Error, ErrorKind, Record, Result, Stamp, Tick, Version,
 };
 
 use crate::compress::{self, Compression, Method};
@@ -269,15 +269,6 @@ fn room<V>(entry: &Entry<V>, payload: usize) -> Vec<u8> {
 pub(crate) struct Now {
     pub(crate) tick: Tick,
     pub(crate) wall: Stamp,
-}
-
-impl Now {
-    pub(crate) fn of(clock: &Clock) -> Self {
-        Self {
-            tick: clock.now(),
-            wall: clock.wall(),
-        }
-    }
 }
 
 /// What a frame's stamps mean here and now.

@@ -95,9 +95,8 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         check_tags(&terms.tags)?;
         let marks = terms.tags.iter().cloned().map(Which::Tag);
         let space = self.far.is_some().then_some(Which::Space);
-        let lessons = self
-            .learn(self.unsure_of(space.into_iter().chain(marks)))
-            .await;
+        let marks = self.unsure_of(space.into_iter().chain(marks));
+        let (lessons, ()) = join(self.learn(marks), self.learn_time()).await;
         let known = self.marks.known();
         let mut tags = Vec::with_capacity(terms.tags.len());
         for tag in &terms.tags {
@@ -107,6 +106,8 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             tags.push((&**tag, mark.ok_or_else(unknown_mark)?));
         }
         let space = lessons.of(&Which::Space).or_else(|| self.marks.space());
+        // Without the time there, nothing can be stamped.
+        let space = space.filter(|_| self.wall.is_known());
         Ok((space, self.marks.tags(tags)))
     }
 
@@ -145,7 +146,8 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         (name, space): (&str, Version),
         entry: &Entry<V>,
     ) -> Result<Packed> {
-        let created = self.clock.wall().minus(entry.age(self.now()));
+        let now = self.moment();
+        let created = now.wall.minus(entry.age(now.tick));
         far.wire.pack(Address { name, space }, entry, created)
     }
 
@@ -158,6 +160,7 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
             self.count(job);
         }
         let l1 = self.install_change(change, job, &l2);
+        self.hold_offs.end(key);
         let version = change.entry.version;
         self.tell_of(key, |text| match &l2 {
             Outcome::Stored | Outcome::Absent => Event::Set(version, text),
@@ -202,11 +205,12 @@ impl<V: Send + Sync + 'static, K: Key + ?Sized> Shared<V, K> {
         if let Some(far) = &self.far {
             let names = names::<V, K>(far, &keys);
             let names = borrowed(&names);
-            let (heads, _) = join(far.l2.remove_many(&names), self.learn_space()).await;
+            let (heads, _) = join(far.l2.remove_many(&names), self.orient()).await;
             self.note_heads(&mut tally, &keys, heads);
         }
         for key in &keys {
             self.near.drop_copy(key.borrow());
+            self.hold_offs.end(key.borrow());
             self.tell_of(key.borrow(), Event::Removed);
         }
         tally.removed(self.told().await)
@@ -352,6 +356,7 @@ pub(crate) fn check_tags(tags: &[Box<str>]) -> Result<()> {
 }
 
 fn unknown_mark() -> Error {
-    let message = "l2 does not say whether the namespace was cleared or a tag removed";
+    let message =
+        "l2 does not say what time it is, or whether the namespace was cleared or a tag removed";
     Error::new(ErrorKind::Unavailable, message)
 }
