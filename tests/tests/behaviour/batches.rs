@@ -266,7 +266,7 @@ async fn overlapping_batches_load_each_key_once() {
         })
     };
     let batches: Vec<_> = (0..40).map(|at| batch(at * 10)).collect();
-    let waiting = || node.stats().misses + node.stats().coalesced;
+    let waiting = || node.stats().loads + node.stats().coalesced;
     until("all batches wait", || waiting() == 4_000).await;
     go.send_replace(true);
     for ended in join_all(batches).await {

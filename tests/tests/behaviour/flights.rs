@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
-use tiered::{Cache, ErrorKind, Held, Loaded, Options, Outcome, Result, Source};
+use tiered::{
+    Cache, ErrorKind, Held, Loaded, Options, Outcome, Result, Settings, Source, Throttle,
+};
 use tokio::sync::watch;
 
 use crate::support::gate::gate;
@@ -840,7 +842,14 @@ async fn a_caller_who_asks_again_after_an_error_loads_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn loads_of_different_keys_do_not_refuse_each_other() {
-    let node = World::new().node();
+    let throttle = Throttle {
+        max_loads: 3_000,
+        ..Throttle::default()
+    };
+    let node = World::new().node_with(Settings {
+        throttle,
+        ..settings()
+    });
     let (go, may_go) = watch::channel(false);
     let callers = keys("", 3_000).into_iter().map(|key| {
         let (node, mut may_go) = (node.clone(), may_go.clone());

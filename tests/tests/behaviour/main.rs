@@ -7,6 +7,8 @@ mod cancellation;
 #[cfg(test)]
 mod coherence;
 #[cfg(test)]
+mod degrade;
+#[cfg(test)]
 mod flights;
 #[cfg(test)]
 mod model;

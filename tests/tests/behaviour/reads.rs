@@ -3,13 +3,15 @@ use std::error::Error as _;
 use std::fmt;
 use std::sync::Arc;
 
-use tiered::{BoxError, Builder, Cache, ErrorKind, Loaded, Moka, Options, Result, Source};
+use tiered::{
+    BoxError, Builder, Cache, ErrorKind, Loaded, Moka, Options, Result, Settings, Source,
+};
 
 use crate::support::gate::gate;
 use crate::support::loaders::{found, found_after, missing, says, unasked};
 use crate::support::spy::Op;
 use crate::support::world::{
-    DEFAULT, FAR_ONLY, NEAR_ONLY, NEITHER, World, both, millis, others_turn, settings, tiers,
+    DEFAULT, FAR_ONLY, FRESH, NEAR_ONLY, NEITHER, World, both, millis, others_turn, settings, tiers,
 };
 
 #[tokio::test]
@@ -434,4 +436,19 @@ async fn any_error_will_do_within_a_task() {
         (loaded.is_err(), refreshed.is_err())
     });
     assert_eq!(task.await.unwrap(), (true, true));
+}
+
+#[tokio::test]
+async fn what_is_loaded_with_no_life_is_no_older_copy() -> Result<()> {
+    let node = World::new().node_with(Settings {
+        negative_ttl: std::time::Duration::ZERO,
+        ..settings()
+    });
+    assert_eq!(node.refresh("1", |_| missing()).await?, None);
+    for options in [DEFAULT, FRESH] {
+        let answer = node.with(options).get_or_load("1", missing).await?;
+        assert_eq!((answer.value, answer.is_stale), (None, false));
+    }
+    assert_eq!(node.stats().stale_hits, 0);
+    Ok(())
 }

@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use tiered::{
-    Access, Cache, Compression, ErrorKind, Loaded, Moka, Options, Random, Result, Settings,
+    Access, Cache, Compression, ErrorKind, Loaded, ManualClock, Moka, Options, Random, Result,
+    Settings,
 };
 
 use crate::support::loaders::{found, missing, says, unasked};
@@ -264,28 +265,68 @@ async fn jitter_never_lets_an_l1_copy_outlive_the_value() -> Result<()> {
     Ok(())
 }
 
+/// A node whose wall clock is set before it is first used, and set again while it is, agrees with another one all the time.
 #[tokio::test]
-async fn a_wall_clock_set_forward_ends_copies_in_l2_early_and_nothing_else() {
+async fn a_nodes_wall_clock_that_jumps_changes_nothing() {
+    for jump in [MINUTES_15, -MINUTES_15, -1_900_000_000_000] {
+        let (world, hand) = (World::new(), ManualClock::new());
+        let a = world.builder().clock(hand.clone()).build().unwrap();
+        let b = world.node();
+        let pass = |time| {
+            world.pass(time);
+            hand.advance(millis(time));
+        };
+        b.set("of b", "Ada".to_owned()).await;
+        hand.jump_wall(jump);
+        a.set("of a", "Ada".to_owned()).await;
+        hand.jump_wall(jump / 3);
+        pass(1_000);
+        for key in ["of a", "of b"] {
+            for node in [&a, &b] {
+                let answer = node.with(FAR_ONLY).get(key).await.unwrap();
+                assert_eq!(answer.age, millis(1_000));
+            }
+        }
+        pass(8_999);
+        hand.jump_wall(jump);
+        for key in ["of a", "of b"] {
+            for node in [&a, &b] {
+                node.get(key).await;
+                assert_eq!(present(node, key).await, (true, true));
+            }
+        }
+        pass(1);
+        for key in ["of a", "of b"] {
+            for node in [&a, &b] {
+                assert_eq!(present(node, key).await, (false, false));
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_store_clock_set_forward_ends_copies_in_l2_early_and_nothing_else() {
     let world = World::new();
     let (a, b) = (world.node(), world.node());
     a.set("1", "Ada".to_owned()).await;
     world.hand.jump_wall(MINUTES_15);
-    // L1 runs on monotonic time. In L2 the value looks old, and is then loaded again.
-    assert_eq!(present(&a, "1").await, (true, false));
+    // L1 runs on monotonic time, and what a knows of the store's clock as well.
+    assert_eq!(present(&a, "1").await, (true, true));
+    // To who asks for it now the value in L2 looks old, and is then loaded again.
     assert!(b.get("1").await.is_none());
     b.set("1", "Grace".to_owned()).await;
     assert_eq!(present(&b, "1").await, (true, true));
 }
 
 #[tokio::test]
-async fn a_wall_clock_set_back_gives_no_copy_more_than_its_own_life_from_now() {
+async fn a_store_clock_set_back_gives_no_copy_more_than_its_own_life_from_now() {
     let world = World::new();
     let (a, b) = (world.node(), world.node());
     a.set("1", "Ada".to_owned()).await;
     let bytes = world.bytes("1").await.unwrap();
     world.pass(5_000);
     world.hand.jump_wall(-MINUTES_15);
-    // So that the store's own clock does not end it.
+    // So that the store's own ticks do not end it.
     world.plant("1", bytes).await;
     let answer = b.with(DEFAULT).get("1").await.unwrap();
     assert_eq!(answer.age, Duration::ZERO);
@@ -297,7 +338,7 @@ async fn a_wall_clock_set_back_gives_no_copy_more_than_its_own_life_from_now() {
 }
 
 #[tokio::test]
-async fn the_store_ends_a_copy_also_when_wall_clocks_are_wrong() {
+async fn the_store_ends_a_copy_also_when_its_wall_clock_is_wrong() {
     let world = World::new();
     let node = world.far_node();
     node.set("1", "Ada".to_owned()).await;

@@ -29,8 +29,9 @@ async fn a_set_goes_to_l2_and_then_to_l1() -> Result<()> {
         (written.l1, written.l2),
         (Outcome::Stored, Outcome::Stored)
     ));
-    // A node learns the namespace's mark once.
-    assert_eq!(log.take(), ["l2 read marks", "l2 set", "l1 insert"]);
+    // A node learns the namespace's mark and the store's time once.
+    let first = ["l2 read marks", "l2 time", "l2 set", "l1 insert"];
+    assert_eq!(log.take(), first);
     node.set_many([("1", "Ada".to_owned()), ("2", "Grace".to_owned())])
         .await;
     assert_eq!(log.take(), ["l2 set", "l1 insert", "l1 insert"]);
@@ -42,11 +43,17 @@ async fn a_removal_leaves_l1_before_and_after_l2() -> Result<()> {
     let world = World::new();
     let log = world.spy.log();
     let node = world.builder().l1(Plain::with_log(log.clone())).build()?;
-    let marked = ["l1 remove", "l2 remove", "l2 read marks", "l1 remove"];
+    let first = [
+        "l1 remove",
+        "l2 remove",
+        "l2 read marks",
+        "l2 time",
+        "l1 remove",
+    ];
     node.remove("1").await;
-    assert_eq!(log.take(), marked);
+    assert_eq!(log.take(), first);
     node.remove("1").await;
-    // A node learns the namespace's mark once.
+    // A node learns the namespace's mark and the store's time once.
     assert_eq!(log.take(), ["l1 remove", "l2 remove", "l1 remove"]);
     Ok(())
 }

@@ -2,18 +2,22 @@
 
 use std::convert::Infallible;
 
-use tiered::{Coherence, Kind, Loaded, Result, Settings, Source};
+use tiered::{Coherence, Deadlines, ErrorKind, Kind, Loaded, Options, Result, Settings, Source};
 
 use super::world::{Loading, Node, Town, answer, answered, with_coherence};
 use crate::support::gate::{Gate, Stop, gate};
 use crate::support::loaders::{found, found_after, unasked};
 use crate::support::spy::{Op, When};
-use crate::support::world::{millis, others_turn, promptly, settings, until};
+use crate::support::world::{DEFAULT, FRESH, millis, others_turn, promptly, settings, until};
 
 /// A load on this node that has begun and does not end.
 async fn pending(node: &Node, key: &str, value: &str) -> (Loading, Stop) {
+    pending_with(DEFAULT, node, key, value).await
+}
+
+async fn pending_with(options: Options, node: &Node, key: &str, value: &str) -> (Loading, Stop) {
     let (mut stop, gate) = gate();
-    let loading = node.load(key, found_after(gate, value));
+    let loading = node.load_with(options, key, found_after(gate, value));
     stop.reached().await;
     (loading, stop)
 }
@@ -202,27 +206,47 @@ async fn a_long_load_keeps_its_claim() {
     assert_eq!(a.stats().loads_refused, 0);
 }
 
-#[tokio::test]
-async fn a_load_beyond_its_limit_loses_its_claim() {
+/// A load on node a is given up after five seconds; what its loader brings later, if it is left to go on, is for nobody.
+async fn a_hung_load_frees_its_key(aborts: bool) {
     let coherence = Coherence {
         claim_wait: millis(60_000),
-        load_limit: millis(5_000),
         ..Coherence::default()
     };
+    let deadlines = Deadlines {
+        abandon: millis(5_000),
+        aborts,
+        ..Deadlines::default()
+    };
+    let settings = Settings {
+        deadlines,
+        ..with_coherence(coherence)
+    };
     let town = Town::new();
-    let (a, b) = town.two_with(with_coherence(coherence)).await;
+    let (a, b) = town.two_with(settings).await;
     let (hung, stop) = pending(&a, "1", "too late").await;
     let waiting = b.load("1", found("Ada"));
     town.live(4_900).await;
-    assert!(!waiting.is_finished());
-    town.live(3_700).await;
-    assert_eq!(answered(waiting).await, "Ada");
+    assert!(!hung.is_finished() && !waiting.is_finished());
+    town.live(150).await;
+    let error = promptly(hung).await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert_eq!(answered(waiting).await, "Ada", "the key is free at once");
     stop.go();
-    assert_eq!(answered(hung).await, "too late");
     others_turn().await;
-    assert_eq!(a.stats().loads_refused, 1);
+    assert_eq!((a.stats().loads_abandoned, a.stats().load_errors), (1, 1));
+    assert_eq!(b.stats().loads_unfenced, 0);
     assert_eq!(a.value_unasked("1").await, "Ada");
     assert_eq!(town.in_l2("1").await.as_deref(), Some("Ada"));
+}
+
+#[tokio::test]
+async fn a_load_beyond_its_limit_loses_its_claim() {
+    a_hung_load_frees_its_key(true).await;
+}
+
+#[tokio::test]
+async fn a_load_beyond_its_limit_that_goes_on_has_lost_its_claim_too() {
+    a_hung_load_frees_its_key(false).await;
 }
 
 #[tokio::test]
@@ -323,7 +347,7 @@ async fn a_claimed_value_does_not_end_in_mid_load() {
     let (a, b) = town.two_with(briefly).await;
     a.put("1", "first").await;
     town.live(10_500).await;
-    let (loading, stop) = pending(&a, "1", "second").await;
+    let (loading, stop) = pending_with(FRESH, &a, "1", "second").await;
     town.live(4_000).await;
     stop.go();
     assert_eq!(answered(loading).await, "second");

@@ -1,7 +1,7 @@
 //! A node's line to the others, on which everything can go wrong that does on a network.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -21,6 +21,8 @@ pub(crate) enum Fate {
     Twice,
     /// Its sender is told.
     Failed,
+    /// Its sender is told nothing, for ever.
+    Hanging,
 }
 
 #[derive(Clone)]
@@ -33,6 +35,7 @@ struct Inner {
     /// What waits to be sent, if anything has to.
     held: Mutex<Option<Vec<Bytes>>>,
     hangs: Mutex<Option<Gate>>,
+    attempts: AtomicUsize,
     is_deaf: AtomicBool,
     news: Mutex<VecDeque<News>>,
     has_news: Notify,
@@ -46,10 +49,16 @@ impl Line {
             usual: Mutex::default(),
             held: Mutex::default(),
             hangs: Mutex::default(),
+            attempts: AtomicUsize::new(0),
             is_deaf: AtomicBool::new(false),
             news: Mutex::default(),
             has_news: Notify::new(),
         }))
+    }
+
+    /// How often something was to be sent.
+    pub(crate) fn attempts(&self) -> usize {
+        self.0.attempts.load(Ordering::SeqCst)
     }
 
     /// The fate of the next message that has none yet.
@@ -102,6 +111,7 @@ impl Line {
 #[async_trait]
 impl Backplane for Line {
     async fn publish(&self, namespace: &str, message: Bytes) -> Result<()> {
+        self.0.attempts.fetch_add(1, Ordering::SeqCst);
         let hangs = self.0.hangs.lock().unwrap().take();
         if let Some(gate) = hangs {
             gate.pass().await;
@@ -110,6 +120,7 @@ impl Backplane for Line {
             Fate::Sent => 1,
             Fate::Lost => 0,
             Fate::Twice => 2,
+            Fate::Hanging => return std::future::pending().await,
             Fate::Failed => return Err(Error::new(ErrorKind::Unavailable, "the line is cut")),
         };
         if let Some(held) = &mut *self.0.held.lock().unwrap() {

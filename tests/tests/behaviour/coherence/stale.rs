@@ -1,12 +1,12 @@
 //! What is no longer fresh serves while another node loads its successor.
 
-use tiered::{News, Source};
+use tiered::{ErrorKind, News, Source};
 
 use super::line::Fate;
 use super::world::{Node, Town, answer, answered, with_stale_for};
 use crate::support::gate::gate;
 use crate::support::loaders::{found, found_after, unasked};
-use crate::support::world::{others_turn, until};
+use crate::support::world::{DEFAULT, FRESH, others_turn, until};
 
 #[tokio::test]
 async fn an_old_value_serves_while_another_node_loads_its_successor() {
@@ -34,7 +34,7 @@ async fn an_old_value_serves_no_longer_than_it_may() {
     a.put("1", "old").await;
     town.live(10_500).await;
     let (mut stop, gate) = gate();
-    let loading = a.load("1", found_after(gate, "new"));
+    let loading = a.load_with(FRESH, "1", found_after(gate, "new"));
     stop.reached().await;
     town.live(500).await;
     let waiting = b.load("1", unasked);
@@ -198,7 +198,26 @@ async fn when_the_successor_cannot_be_loaded_the_next_one_tries() {
     a.put("1", "old").await;
     town.live(10_000).await;
     let failing = || async { Err::<String, _>("down") };
-    assert!(a.get_or_load("1", failing).await.is_err());
+    let old = a.with(DEFAULT).get_or_load("1", failing).await.unwrap();
+    assert_eq!((old.value.unwrap().as_str(), old.is_stale), ("old", true));
+    assert_eq!(old.failure.unwrap().kind(), ErrorKind::Loader);
     assert_eq!(answered(b.load("1", found("new"))).await, "new");
+    others_turn().await;
     assert_eq!(a.value_unasked("1").await, "new");
+}
+
+#[tokio::test]
+async fn what_was_expired_is_loaded_although_its_last_load_has_failed() {
+    let town = Town::new();
+    let (a, b) = town.two_with(with_stale_for(60_000)).await;
+    let failing = || async { Err::<String, _>("down") };
+    for (expires, new) in [(&b, "expired by another node"), (&a, "expired by itself")] {
+        a.put("1", "old").await;
+        town.live(10_000).await;
+        assert_eq!(a.get_or_load("1", failing).await.unwrap().as_str(), "old");
+        assert_eq!(a.value_unasked("1").await, "old", "it is held off");
+        expires.expire("1").await;
+        others_turn().await;
+        assert_eq!(a.value_or("1", new).await, new);
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tiered::{Coherence, News};
+use tiered::{Coherence, News, Settings, Throttle};
 
 use super::line::Fate;
 use super::world::{Node, Town, answered, with_coherence};
@@ -12,14 +12,26 @@ use crate::support::world::{others_turn, promptly, until};
 
 /// Node b holds key 1 since more than the bound, and trusts it.
 async fn held() -> (Town, Node, Node) {
-    held_with(Coherence::default()).await
+    held_with(with_coherence(Coherence::default())).await
 }
 
-async fn held_with(coherence: Coherence) -> (Town, Node, Node) {
-    let town = Town::new();
-    let settings = tiered::Settings {
-        ttl: Duration::from_secs(600),
+/// Settings by which a copy is loaded anew however young it is, where L2 does not answer and the copy is in doubt.
+fn loaded_at_once(coherence: Coherence) -> Settings {
+    let throttle = Throttle {
+        outage_interval: Duration::ZERO,
+        ..Throttle::default()
+    };
+    Settings {
+        throttle,
         ..with_coherence(coherence)
+    }
+}
+
+async fn held_with(settings: Settings) -> (Town, Node, Node) {
+    let town = Town::new();
+    let settings = Settings {
+        ttl: Duration::from_secs(600),
+        ..settings
     };
     let (a, b) = town.two_with(settings).await;
     a.put("1", "old").await;
@@ -220,7 +232,7 @@ async fn a_node_that_hears_itself_again_trusts_again() {
 
 #[tokio::test]
 async fn without_l2_a_doubtful_copy_serves_for_blind_trust_and_is_then_loaded() {
-    let (town, _a, b) = held().await;
+    let (town, _a, b) = held_with(loaded_at_once(Coherence::default())).await;
     b.line.set_deaf(true);
     b.spy.fail(&Op::ALL);
     town.live(900).await;
@@ -240,7 +252,7 @@ async fn without_blind_trust_a_doubtful_copy_does_not_serve_without_l2() {
         blind_trust: Duration::ZERO,
         ..Coherence::default()
     };
-    let (town, _a, b) = held_with(strict).await;
+    let (town, _a, b) = held_with(loaded_at_once(strict)).await;
     b.line.set_deaf(true);
     b.spy.fail(&Op::ALL);
     town.live(1_250).await;

@@ -64,17 +64,6 @@ impl Town {
         self.store.backplane().unwrap()
     }
 
-    /// Lets time pass for nodes that go on meanwhile.
-    pub(crate) async fn live(&self, mut millis: u64) {
-        others_turn().await;
-        while millis > 0 {
-            let step = millis.min(50);
-            self.pass(step);
-            others_turn().await;
-            millis -= step;
-        }
-    }
-
     /// The value that L2 has, if it has a fresh one, as somebody sees it who has seen nothing before.
     pub(crate) async fn in_l2(&self, key: &str) -> Option<String> {
         let value = self.far_node().get(key).await?;
@@ -189,8 +178,17 @@ impl Node {
         Fut: Future<Output = R> + Send + 'static,
         R: LoadResult<String> + 'static,
     {
+        self.load_with(DEFAULT, key, load)
+    }
+
+    pub(crate) fn load_with<F, Fut, R>(&self, options: Options, key: &str, load: F) -> Loading
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = R> + Send + 'static,
+        R: LoadResult<String> + 'static,
+    {
         let (cache, key) = (self.cache.clone(), key.to_owned());
-        tokio::spawn(async move { cache.with(DEFAULT).get_or_load(&key, load).await })
+        tokio::spawn(async move { cache.with(options).get_or_load(&key, load).await })
     }
 
     /// The same with tags named by the call.

@@ -29,6 +29,11 @@ impl Stop {
         reached.expect("the work comes to its gate");
     }
 
+    /// The work was dropped at its gate.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.go.is_closed()
+    }
+
     pub(crate) fn go(self) {
         let _ = self.go.send(());
     }

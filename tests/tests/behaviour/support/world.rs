@@ -60,6 +60,17 @@ impl World {
         self.hand.advance(Duration::from_millis(millis));
     }
 
+    /// Lets time pass for nodes that go on meanwhile.
+    pub(crate) async fn live(&self, mut millis: u64) {
+        others_turn().await;
+        while millis > 0 {
+            let step = millis.min(50);
+            self.pass(step);
+            others_turn().await;
+            millis -= step;
+        }
+    }
+
     /// The bytes that L2 holds under this key of the namespace `users`.
     pub(crate) async fn bytes(&self, key: &str) -> Option<Vec<u8>> {
         let name = format!("users:{key}");
@@ -98,6 +109,11 @@ pub(crate) const FAR_ONLY: Options = Options {
     l1: Access::Skip,
     ..DEFAULT
 };
+/// Only what is fresh will do.
+pub(crate) const FRESH: Options = Options {
+    refuses_stale: true,
+    ..DEFAULT
+};
 pub(crate) const DEFAULT: Options = Options {
     ttl: None,
     l1_ttl: None,
@@ -105,6 +121,9 @@ pub(crate) const DEFAULT: Options = Options {
     l1: Access::ReadWrite,
     l2: Access::ReadWrite,
     after: None,
+    soft: None,
+    hard: None,
+    refuses_stale: false,
 };
 
 /// What L1 holds, and what L2 holds, if it is a fresh value.
