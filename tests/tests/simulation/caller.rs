@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, join_all};
-use tiered::{Access, Answer, Cache, Error, ErrorKind, Options};
+use tiered::{Access, Answer, Cache, Options};
 
 use crate::books::Books;
 use crate::datum::Datum;
-use crate::exclusion::Disturbance;
 use crate::ledger::{Life, Reading, WriteOf};
-use crate::loader::{Loader, name};
+use crate::loader::name;
 use crate::source::TAGS;
+use crate::view::View;
 use crate::world::World;
 
 #[derive(Clone)]
@@ -19,6 +19,7 @@ pub(crate) struct Caller {
     pub(crate) world: Arc<World>,
     pub(crate) cache: Cache<Datum>,
     pub(crate) life: Life,
+    pub(crate) view: View,
     pub(crate) books: Arc<Books>,
 }
 
@@ -47,7 +48,8 @@ impl Caller {
             0..20 => self.get(),
             20..28 => self.get_plainly(),
             28..34 => self.get_many(),
-            34..58 => self.load(),
+            34..52 => self.load(),
+            52..58 => self.reload(),
             58..65 => self.load_many(),
             65..69 => self.refresh(),
             69..74 => return self.see_a_write(),
@@ -66,9 +68,18 @@ impl Caller {
     }
 
     pub(crate) fn get_of(self, key: usize) -> Deed {
-        Deed::new(format!("get k{key}"), async move {
-            let reading = self.reading(None);
-            let answer = self.cache.with(Options::default()).get(&name(key)).await;
+        self.get_with(key, Options::default(), None)
+    }
+
+    fn get_with(self, key: usize, options: Options, after: Option<WriteOf>) -> Deed {
+        let what = match after {
+            Some(write) => format!("get k{key} after {}", write.version),
+            None => format!("get k{key}"),
+        };
+        Deed::new(what, async move {
+            let reading = self.reading(after);
+            let answer = self.cache.with(options).get(&name(key)).await;
+            self.judge_get(&reading);
             if let Some(answer) = answer {
                 self.world.judge(&reading, key, &answer);
             }
@@ -87,8 +98,10 @@ impl Caller {
         let key = self.any_key();
         Deed::new(format!("plain get k{key}"), async move {
             let reading = self.reading(None);
-            if let Some(value) = self.cache.get(&name(key)).await {
-                self.world.judge(&reading, key, &plain(value));
+            let value = self.cache.get(&name(key)).await;
+            self.judge_get(&reading);
+            if let Some(value) = value {
+                self.world.judge(&reading, key, &plain(&self.world, value));
             }
         })
     }
@@ -100,6 +113,7 @@ impl Caller {
             let names = names(&keys);
             let call = self.cache.with(Options::default());
             let answers = call.get_many(&names).await;
+            self.judge_get(&reading);
             for (key, answer) in keys.into_iter().zip(answers) {
                 if let Some(answer) = answer {
                     self.world.judge(&reading, key, &answer);
@@ -108,57 +122,10 @@ impl Caller {
         })
     }
 
-    fn load(self) -> Deed {
-        let key = self.any_key();
-        self.load_of(key, None)
-    }
-
-    fn load_of(self, key: usize, after: Option<WriteOf>) -> Deed {
-        let loader = Loader::draw(&self.world, &self.books);
-        let tags = if self.world.dice.one_in(2) {
-            self.tags(key)
-        } else {
-            Vec::new()
-        };
-        let options = self.options(after);
-        let what = match after {
-            Some(write) => format!("get_or_load k{key} after {}", write.version),
-            None => format!("get_or_load k{key}, tags {tags:?}"),
-        };
-        Deed::new(what, async move {
-            let reading = self.reading(after);
-            let load = move || loader.load(key);
-            let call = self.cache.with(options).tags(&tags);
-            let answer = call.get_or_load(&name(key), load).await;
-            self.note(&reading, &[key], vec![answer]);
-        })
-    }
-
-    fn load_many(self) -> Deed {
-        let keys = self.some_keys();
-        let loader = Loader::draw(&self.world, &self.books);
-        Deed::new(format!("get_many_or_load {keys:?}"), async move {
-            let reading = self.reading(None);
-            let names = names(&keys);
-            let load = move |keys| loader.load_many(keys);
-            let call = self.cache.with(Options::default());
-            let answers = call.get_many_or_load(&names, load).await;
-            self.note(&reading, &keys, answers);
-        })
-    }
-
-    fn refresh(self) -> Deed {
-        let keys = self.some_keys();
-        let loader = Loader::draw(&self.world, &self.books);
-        Deed::new(format!("refresh {keys:?}"), async move {
-            let _disturbance = Disturbance::of(&self.world, &keys);
-            let reading = self.reading(None);
-            let names = names(&keys);
-            let load = move |helds| loader.load_held(helds);
-            let call = self.cache.with(Options::default());
-            let answers = call.refresh_many(&names, load).await;
-            self.note(&reading, &keys, answers);
-        })
+    /// A read that loads nothing waits for L2 alone.
+    fn judge_get(&self, reading: &Reading) {
+        let limit = self.world.profile.settings.deadlines.l2;
+        self.world.judge_wait(&reading.wait, "a get", limit);
     }
 
     /// Reads that must see a write of which somebody has told them.
@@ -172,42 +139,17 @@ impl Caller {
             return Some(self.load_of(write.key, Some(write)));
         }
         let options = self.options(Some(write));
-        let WriteOf { key, version, .. } = write;
-        Some(Deed::new(
-            format!("get k{key} after {version}"),
-            async move {
-                let reading = self.reading(Some(write));
-                if let Some(answer) = self.cache.with(options).get(&name(key)).await {
-                    self.world.judge(&reading, key, &answer);
-                }
-            },
-        ))
+        Some(self.get_with(write.key, options, Some(write)))
     }
 
-    fn note(&self, reading: &Reading, keys: &[usize], answers: Vec<tiered::Result<Answer<Datum>>>) {
-        for (key, answer) in keys.iter().zip(answers) {
-            match answer {
-                Ok(answer) => self.world.judge(reading, *key, &answer),
-                Err(error) => self.note_error(&error),
-            }
-        }
-    }
-
-    /// A read fails only as its loader does.
-    fn note_error(&self, error: &Error) {
-        self.world.journal.count("reads: failed as their loader");
-        if !matches!(error.kind(), ErrorKind::Loader | ErrorKind::Panicked) {
-            self.world.journal.violate(format!("errors: {error:?}"));
-        }
-    }
-
-    fn reading(&self, after: Option<WriteOf>) -> Reading {
+    pub(crate) fn reading(&self, after: Option<WriteOf>) -> Reading {
         let world = &self.world;
-        world.ledger.read(self.life, world.now(), after)
+        world.ledger.read(world.wait(self.life), after)
     }
 
-    fn options(&self, after: Option<WriteOf>) -> Options {
-        let passes_l1 = self.world.dice.one_in(12);
+    pub(crate) fn options(&self, after: Option<WriteOf>) -> Options {
+        let dice = &self.world.dice;
+        let passes_l1 = dice.one_in(12);
         Options {
             l1: if passes_l1 {
                 Access::WriteOnly
@@ -215,6 +157,9 @@ impl Caller {
                 Access::ReadWrite
             },
             after: after.map(|write| write.after),
+            soft: dice.one_in(8).then_some(Duration::from_millis(100)),
+            hard: dice.one_in(8).then_some(Duration::from_millis(700)),
+            refuses_stale: dice.one_in(12),
             ..Options::default()
         }
     }
@@ -241,12 +186,16 @@ impl Caller {
 }
 
 /// An answer in full, of which only the value is known.
-fn plain(value: Arc<Datum>) -> Answer<Datum> {
+fn plain(world: &World, value: Arc<Datum>) -> Answer<Datum> {
+    let made = world.source.made(value.id);
+    let made = made.last().copied().unwrap_or_default();
+    let age = world.now().saturating_sub(made);
     Answer {
         value: Some(value),
         source: tiered::Source::L1,
-        age: Duration::ZERO,
+        age,
         is_stale: false,
+        failure: None,
     }
 }
 

@@ -20,6 +20,10 @@ struct State {
     ears: BTreeMap<u64, Line>,
     /// When a node's last message reaches the server.
     lanes: BTreeMap<usize, Duration>,
+    /// Nothing can be sent until then.
+    away_until: Duration,
+    /// Nobody says so.
+    hangs: bool,
 }
 
 /// The line to one hearer.
@@ -54,6 +58,19 @@ impl Hub {
             line.is_subscribed = false;
             line.cuts += 1;
         }
+    }
+
+    /// Nothing can be sent until then; perhaps nobody says so.
+    pub(crate) fn be_away(&self, until: Duration, hangs: bool) {
+        let mut state = self.state();
+        state.away_until = until;
+        state.hangs = hangs;
+    }
+
+    /// It is, and whether nobody says so.
+    fn is_away(&self, now: Duration) -> Option<bool> {
+        let state = self.state();
+        (now < state.away_until).then_some(state.hangs)
     }
 
     fn names_of(&self, node: usize) -> Vec<u64> {
@@ -158,6 +175,9 @@ fn spread(world: &Arc<World>, node: usize, message: &Bytes) {
 impl Backplane for Mouth {
     async fn publish(&self, _namespace: &str, message: Bytes) -> Result<()> {
         let world = &self.world;
+        if let Some(hangs) = world.hub.is_away(world.now()) {
+            return away(world, hangs).await;
+        }
         let (fails, is_sent) = if world.strikes(world.profile.chances.publish_fails) {
             world.journal.count("bus: publishing failed");
             (true, world.dice.one_in(2))
@@ -180,7 +200,7 @@ impl Backplane for Mouth {
         let answer = moment + world.profile.publish.draw(&world.dice);
         world.timeline.reach(answer).await;
         if fails {
-            return Err(Error::new(ErrorKind::Timeout, "the hub does not answer"));
+            return Err(deaf());
         }
         Ok(())
     }
@@ -229,6 +249,21 @@ impl Drop for Ear {
         let line = self.world.hub.state().ears.remove(&self.name);
         drop(line);
     }
+}
+
+/// What a message comes to while the hub is away.
+async fn away(world: &Arc<World>, hangs: bool) -> Result<()> {
+    world.journal.count("bus: publishing failed");
+    if hangs {
+        std::future::pending::<()>().await;
+    }
+    let pause = world.profile.publish.draw(&world.dice);
+    world.timeline.pause(pause).await;
+    Err(deaf())
+}
+
+fn deaf() -> Error {
+    Error::new(ErrorKind::Timeout, "the hub does not answer")
 }
 
 fn text(news: &News) -> String {

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 
@@ -7,9 +8,12 @@ pub(crate) struct Journal(Mutex<Pages>);
 #[derive(Default)]
 struct Pages {
     trace: Option<Vec<String>>,
-    counts: BTreeMap<&'static str, u64>,
+    counts: Counts,
     violation: Option<String>,
 }
+
+/// How often what happened.
+pub(crate) type Counts = BTreeMap<Cow<'static, str>, u64>;
 
 impl Journal {
     pub(crate) fn new(is_traced: bool) -> Self {
@@ -19,8 +23,8 @@ impl Journal {
         }))
     }
 
-    pub(crate) fn count(&self, what: &'static str) {
-        *self.pages().counts.entry(what).or_default() += 1;
+    pub(crate) fn count(&self, what: impl Into<Cow<'static, str>>) {
+        *self.pages().counts.entry(what.into()).or_default() += 1;
     }
 
     pub(crate) fn is_traced(&self) -> bool {
@@ -40,7 +44,7 @@ impl Journal {
         self.pages().violation.clone()
     }
 
-    pub(crate) fn take(&self) -> (Vec<String>, BTreeMap<&'static str, u64>) {
+    pub(crate) fn take(&self) -> (Vec<String>, Counts) {
         let mut pages = self.pages();
         let trace = pages.trace.take().unwrap_or_default();
         (trace, std::mem::take(&mut pages.counts))

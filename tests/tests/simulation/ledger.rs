@@ -1,5 +1,6 @@
 //! What was promised to whom.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use tiered::Version;
 
 use crate::source::Row;
+use crate::waits::Wait;
 
 /// All invalidations that have returned.
 pub(crate) struct Ledger(Mutex<State>);
@@ -16,6 +18,10 @@ struct State {
     count: u64,
     /// The latest writes of single keys.
     writes: Vec<WriteOf>,
+    /// When something was last done that concerns all keys.
+    swept: Duration,
+    /// When each node last began a read of a key that looks past L1.
+    blinkered: BTreeMap<(u64, usize), Duration>,
 }
 
 /// An invalidation: nothing older than this may be seen any more.
@@ -56,8 +62,7 @@ pub(crate) struct WriteOf {
 /// A read that has begun.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading {
-    pub(crate) by: Life,
-    pub(crate) at: Duration,
+    pub(crate) wait: Wait,
     order: u64,
     /// It must see this write.
     pub(crate) after: Option<WriteOf>,
@@ -69,17 +74,14 @@ impl Ledger {
             floors: vec![Vec::new(); keys],
             count: 0,
             writes: Vec::new(),
+            swept: Duration::ZERO,
+            blinkered: BTreeMap::new(),
         }))
     }
 
-    pub(crate) fn read(&self, by: Life, at: Duration, after: Option<WriteOf>) -> Reading {
+    pub(crate) fn read(&self, wait: Wait, after: Option<WriteOf>) -> Reading {
         let order = self.state().count;
-        Reading {
-            by,
-            at,
-            order,
-            after,
-        }
+        Reading { wait, order, after }
     }
 
     pub(crate) fn returned(&self, key: usize, floor: Floor, at: Duration) {
@@ -89,13 +91,33 @@ impl Ledger {
         state.floors[key].push(Entry { floor, at, order });
     }
 
-    /// What this node has repeated until it was acknowledged is as good as acknowledged at once.
-    pub(crate) fn confirm(&self, by: Life) {
+    /// What this node has repeated is acknowledged now.
+    pub(crate) fn confirm(&self, by: Life, now: Duration) {
         let mut state = self.state();
         let entries = state.floors.iter_mut().flatten();
-        entries
-            .filter(|entry| entry.floor.by == by)
-            .for_each(|entry| entry.floor.is_confirmed = true);
+        let open = entries.filter(|entry| entry.floor.by == by && !entry.floor.is_confirmed);
+        for entry in open {
+            entry.floor.is_confirmed = true;
+            entry.at = now;
+        }
+    }
+
+    /// A read looks past L1, and so does whoever joins it.
+    pub(crate) fn look_past_l1(&self, by: Life, key: usize, now: Duration) {
+        self.state().blinkered.insert((by.number, key), now);
+    }
+
+    pub(crate) fn looked_past_l1(&self, by: Life, key: usize) -> Option<Duration> {
+        self.state().blinkered.get(&(by.number, key)).copied()
+    }
+
+    /// A tag is being removed, or everything, or was a moment ago.
+    pub(crate) fn sweep(&self, now: Duration) {
+        self.state().swept = now;
+    }
+
+    pub(crate) fn swept_at(&self) -> Duration {
+        self.state().swept
     }
 
     /// The invalidations that a read of this row has missed, if it has: one that was called on the same node and returned before
@@ -108,10 +130,10 @@ impl Ledger {
         allowance: Duration,
     ) -> Vec<Entry> {
         let is_due = |entry: &Entry| {
-            if entry.floor.by == reading.by {
+            if entry.floor.by == reading.wait.by {
                 return entry.order <= reading.order;
             }
-            entry.floor.is_confirmed && entry.at + allowance < reading.at
+            entry.floor.is_confirmed && entry.at + allowance < reading.wait.begun
         };
         let state = self.state();
         let entries = state.floors[key].iter();

@@ -15,6 +15,7 @@ use crate::hub::Mouth;
 use crate::ledger::Life;
 use crate::link::Link;
 use crate::shelf::Shelf;
+use crate::view::View;
 use crate::world::World;
 
 /// A process: its cache, its tasks, its callers. While it is frozen nothing of it runs, and time goes on.
@@ -24,6 +25,7 @@ pub(crate) struct Node {
     pub(crate) cache: Option<Cache<Datum>>,
     pub(crate) frozen_until: Option<Duration>,
     pub(crate) shelf: Shelf,
+    view: View,
     pub(crate) books: Arc<Books>,
     world: Arc<World>,
     hand: ManualClock,
@@ -31,6 +33,7 @@ pub(crate) struct Node {
     offset: Duration,
     runtime: Runtime,
     rest: Arc<Rest>,
+    left_at: Option<Duration>,
     calls: BTreeMap<u64, Call>,
 }
 
@@ -48,7 +51,7 @@ impl Node {
         let (hand, offset) = clock(world);
         let rest = Arc::new(Rest::default());
         let books = Arc::new(Books::default());
-        let shelf = Shelf::new(world.dice.clone(), world.profile.chances.l1_forgets);
+        let view = View::new(world, hand.clone().into());
         let (link, mouth) = (
             Link {
                 world: Arc::clone(world),
@@ -61,7 +64,7 @@ impl Node {
             },
         );
         let cache = Cache::builder("sim")
-            .l1(shelf.clone())
+            .l1(view.shelf.clone())
             .l2_with(link, Plain)
             .backplane(mouth)
             .settings(world.profile.settings.clone())
@@ -73,8 +76,10 @@ impl Node {
             life,
             cache: Some(cache),
             frozen_until: None,
-            shelf,
+            shelf: view.shelf.clone(),
+            view,
             books,
+            left_at: None,
             world: Arc::clone(world),
             hand,
             offset,
@@ -89,6 +94,7 @@ impl Node {
             world: Arc::clone(&self.world),
             cache: self.cache.clone()?,
             life: self.life,
+            view: self.view.clone(),
             books: Arc::clone(&self.books),
         })
     }
@@ -126,7 +132,11 @@ impl Node {
         if self.frozen_until.is_some() {
             return false;
         }
+        self.look();
         let was_called = self.poll_calls();
+        if self.world.departures.is_over(self.life) && self.cache.is_some() {
+            self.leave();
+        }
         if self.world.is_struck(self.life.node) {
             return false;
         }
@@ -134,7 +144,14 @@ impl Node {
         if !is_idle {
             self.runtime.block_on(Arc::clone(&self.rest).come());
         }
+        self.look();
         was_called || !is_idle
+    }
+
+    fn look(&self) {
+        if let Some(cache) = &self.cache {
+            self.view.look(cache);
+        }
     }
 
     fn poll_calls(&mut self) -> bool {
@@ -188,6 +205,33 @@ impl Node {
         let _guard = self.runtime.enter();
         self.calls.clear();
         self.cache = None;
+        self.left_at.get_or_insert(self.world.now());
+    }
+
+    /// The same in good order: what is under way comes to its end.
+    pub(crate) fn shut_down(&mut self, number: u64) {
+        let is_new = !self.world.departures.has(self.life);
+        if let Some(caller) = self.caller().filter(|_| is_new) {
+            self.world.departures.begin(self.life);
+            self.call(number, caller.shut_down());
+        }
+    }
+
+    /// What has left for so long has nothing to do any more.
+    pub(crate) fn judge_end(&self) {
+        let settings = &self.world.profile.settings;
+        let Some(left_at) = self.left_at.filter(|_| settings.deadlines.aborts) else {
+            return;
+        };
+        let is_over = left_at + self.world.profile.longest_command() * 4 < self.world.now();
+        if is_over && self.frozen_until.is_none() && self.tasks() > 0 {
+            self.violate(&format!("{} tasks go on after it has left", self.tasks()));
+        }
+    }
+
+    /// Somebody sets its wall clock.
+    pub(crate) fn jump_wall(&self) {
+        self.hand.jump_wall(minutes(&self.world));
     }
 
     /// Ends in the middle of whatever it does: its tasks go first, so that nothing is finished on the way out.
@@ -221,7 +265,15 @@ fn clock(world: &World) -> (ManualClock, Duration) {
     let offset = Duration::from_millis(world.dice.bits() % 10_000_000);
     hand.advance(world.now() + offset);
     hand.jump_wall(-i64::try_from(offset.as_millis()).unwrap());
+    if world.profile.are_clocks_off {
+        hand.jump_wall(minutes(world));
+    }
     (hand, offset)
+}
+
+/// By how much somebody sets a clock: some minutes either way, in milliseconds.
+fn minutes(world: &World) -> i64 {
+    i64::try_from(world.dice.below(2_400_000)).unwrap() - 1_200_000
 }
 
 fn runtime(rest: &Arc<Rest>) -> Runtime {

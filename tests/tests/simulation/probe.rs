@@ -1,34 +1,90 @@
 //! Looks into L2 as a cache does that holds nothing itself, and is not part of the world.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::FutureExt;
-use tiered::{Backplane, Cache, Kind, L2, News, Options, Random, Result, Subscription};
+use tiered::{
+    Access, Backplane, Builder, Cache, Clock, Coherence, EarlyRefresh, Kind, L2, News, Options,
+    Random, Result, Settings, Subscription, Throttle,
+};
+use tokio::runtime::{self, Runtime};
 
 use crate::datum::{Datum, Plain};
+use crate::dice::Dice;
 use crate::judge::row_of;
 use crate::loader::name;
+use crate::profile::Profile;
+use crate::server::Server;
+use crate::shelf::Shelf;
 use crate::world::World;
 
-pub(crate) struct Probe(Cache<Datum>);
+pub(crate) struct Probe {
+    cache: Cache<Datum>,
+    /// For copies that are no longer fresh: a cache whose loaders always fail, and what it then keeps at hand.
+    last_resort: Cache<Datum>,
+    shelf: Shelf,
+    clock: Clock,
+    runtime: Mutex<Runtime>,
+}
 
 impl Probe {
-    pub(crate) fn new(world: &World) -> Self {
-        let cache = Cache::builder("sim")
-            .l2_with(world.server.store.clone(), Plain)
-            .backplane(Deaf)
-            .settings(world.profile.settings.clone())
-            .clock(world.server.hand.clone())
-            .random(Random::seeded(world.dice.bits()));
-        Self(cache.build().unwrap())
+    pub(crate) fn new(server: &Server, profile: &Profile, dice: &Dice) -> Self {
+        let clock = Clock::from(server.hand.clone());
+        let shelf = Shelf::new(dice.clone(), 0, clock.clone());
+        let cache = |settings: Settings| -> Builder<Datum> {
+            Cache::builder("sim")
+                .l2_with(server.store.clone(), Plain)
+                .backplane(Deaf)
+                .settings(settings)
+                .clock(server.hand.clone())
+                .random(Random::seeded(dice.bits()))
+        };
+        let patient = Settings {
+            throttle: Throttle {
+                hold_off: Duration::ZERO,
+                ..Throttle::default()
+            },
+            early_refresh: EarlyRefresh::Off,
+            coherence: Coherence {
+                claim_wait: Duration::ZERO,
+                ..profile.settings.coherence
+            },
+            ..profile.settings.clone()
+        };
+        let runtime = runtime::Builder::new_current_thread().build().unwrap();
+        Self {
+            cache: cache(profile.settings.clone()).build().unwrap(),
+            last_resort: cache(patient).l1(shelf.clone()).build().unwrap(),
+            shelf,
+            clock,
+            runtime: Mutex::new(runtime),
+        }
+    }
+
+    /// For how long what L2 holds may still be used at all.
+    pub(crate) fn rest(&self, key: usize) -> Option<Duration> {
+        let name = name(key);
+        let options = Options {
+            l1: Access::WriteOnly,
+            l2: Access::ReadOnly,
+            ..Options::default()
+        };
+        let load = || async { Err::<Datum, _>("there is nobody to ask") };
+        self.shelf.forget_all();
+        let read = self.last_resort.with(options).get_or_load(&name, load);
+        let answer = self.runtime.lock().unwrap().block_on(read);
+        answer.ok()?;
+        let place = self.shelf.look(&name)?;
+        Some(place.entry.stale_until.since(self.clock.now()))
     }
 
     /// What L2 holds that may be used. The store answers at once.
     pub(crate) fn look(&self, key: usize) -> Option<Arc<Datum>> {
         let name = name(key);
-        let call = self.0.with(Options::default());
+        let call = self.cache.with(Options::default());
         call.get(&name).now_or_never().unwrap()?.value
     }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tiered::Options;
+use tiered::{Options, State};
 
 use crate::loader::name;
 use crate::node::Node;
@@ -34,7 +34,8 @@ impl Simulation {
             let cache = node.cache.as_ref();
             cache.is_none_or(|cache| cache.loads_in_flight() == 0)
         });
-        // A flight that nobody joins any more may have begun one meanwhile.
+        // A flight that nobody joins any more may have begun one meanwhile, or may be about to.
+        self.pass(world.profile.settings.deadlines.l2 * 2 + coherence.claim_wait);
         let source = Arc::clone(&world);
         self.wait("every load ends", |_| source.exclusion.loads() == 0);
         self.pass(coherence.claim_life.max(coherence.blind_trust) + world.profile.lateness());
@@ -48,9 +49,11 @@ impl Simulation {
     fn check_all(&mut self) {
         let world = Arc::clone(&self.world);
         for node in self.nodes.iter().flatten() {
-            world.ledger.confirm(node.life);
+            if !world.departures.has(node.life) {
+                world.ledger.confirm(node.life, world.now());
+            }
         }
-        self.probe.check(&world);
+        world.probe.check(&world);
         for key in 0..world.profile.keys {
             if Probe::is_claimed(&world, key) {
                 let what = format!("a claim of k{key} is left");
@@ -60,13 +63,14 @@ impl Simulation {
         }
         for node in self.nodes.iter().flatten() {
             check_books(node);
+            check_health(node);
         }
     }
 
     /// What the nodes hold is what L2 holds.
     fn check_agreement(&mut self, key: usize) {
         let world = Arc::clone(&self.world);
-        let far = self.probe.look(key);
+        let far = world.probe.look(key);
         for node in self.nodes.iter_mut().flatten() {
             let Some(caller) = node.caller() else {
                 continue;
@@ -106,7 +110,7 @@ impl Simulation {
     /// Lets time pass until this holds of all nodes.
     fn wait(&mut self, what: &str, holds: impl Fn(&Node) -> bool) {
         let end = self.world.now() + PATIENCE;
-        while !self.nodes.iter().flatten().all(&holds) {
+        while self.world.journal.violation().is_none() && !self.nodes.iter().flatten().all(&holds) {
             if self.world.now() > end {
                 let calls: Vec<_> = self.nodes.iter().flatten().map(Node::calls).collect();
                 let what = format!("{what}: not so; calls {calls:?}");
@@ -129,6 +133,8 @@ fn check_books(node: &Node) {
         + stats.loads_refused
         + stats.loads_unfenced
         + stats.unstorable
+        // Also a fill that was not even asked for, because L2 is to be left alone.
+        + stats.l2_errors
         + of(&books.unsure)
         + of(&books.uncached);
     if stats.loads > stored + excused {
@@ -136,5 +142,15 @@ fn check_books(node: &Node) {
             "silence: of {} loads {stored} were stored and {excused} excused: {stats:?}",
             stats.loads
         ));
+    }
+}
+
+/// A node that has nothing to do says so. The wires may be slow for ever, so that it does not hear itself or has given up L2.
+fn check_health(node: &Node) {
+    let Some(cache) = &node.cache else { return };
+    let health = cache.health();
+    let is_idle = health.running_loads + health.unconfirmed + health.untold == 0;
+    if !is_idle || health.oldest_load.is_some() || health.loads.state != State::Up {
+        node.violate(&format!("health: {health:?}"));
     }
 }

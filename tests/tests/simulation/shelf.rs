@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use tiered::{Bound, Entry, L1, Usage};
+use tiered::{Bound, Clock, Entry, L1, Tick, Usage};
 
 use crate::datum::Datum;
 use crate::dice::Dice;
@@ -11,31 +11,44 @@ use crate::dice::Dice;
 pub(crate) struct Shelf {
     dice: Dice,
     forgets: u64,
-    entries: Arc<Mutex<BTreeMap<String, Entry<Datum>>>>,
+    clock: Clock,
+    entries: Arc<Mutex<BTreeMap<String, Place>>>,
+}
+
+/// A copy, and since when it is there.
+#[derive(Clone)]
+pub(crate) struct Place {
+    pub(crate) entry: Entry<Datum>,
+    pub(crate) since: Tick,
 }
 
 impl Shelf {
-    pub(crate) fn new(dice: Dice, forgets: u64) -> Self {
+    pub(crate) fn new(dice: Dice, forgets: u64, clock: Clock) -> Self {
         let entries = Arc::default();
         Self {
             dice,
             forgets,
+            clock,
             entries,
         }
+    }
+
+    pub(crate) fn look(&self, key: &str) -> Option<Place> {
+        self.entries().get(key).cloned()
     }
 
     pub(crate) fn forget_all(&self) {
         self.entries().clear();
     }
 
-    fn entries(&self) -> MutexGuard<'_, BTreeMap<String, Entry<Datum>>> {
+    fn entries(&self) -> MutexGuard<'_, BTreeMap<String, Place>> {
         self.entries.lock().unwrap()
     }
 }
 
 impl L1<Datum, str> for Shelf {
     fn get(&self, key: &str) -> Option<Entry<Datum>> {
-        self.entries().get(key).cloned()
+        self.look(key).map(|place| place.entry)
     }
 
     fn insert(&self, key: String, entry: Entry<Datum>) {
@@ -43,12 +56,14 @@ impl L1<Datum, str> for Shelf {
         if self.dice.permille(self.forgets) {
             entries.remove(&key);
         } else {
-            entries.insert(key, entry);
+            let since = self.clock.now();
+            entries.insert(key, Place { entry, since });
         }
     }
 
     fn remove(&self, key: &str) -> Option<Entry<Datum>> {
-        self.entries().remove(key)
+        let place = self.entries().remove(key);
+        place.map(|place| place.entry)
     }
 
     fn bound(&self) -> Bound {

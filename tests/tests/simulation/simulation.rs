@@ -1,20 +1,20 @@
 //! The loop that moves a world: one step after the other, each decided by its dice.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tiered::{Cache, Stats};
+
 use crate::caller::Caller;
+use crate::journal::Counts;
 use crate::ledger::Life;
 use crate::node::Node;
-use crate::probe::Probe;
 use crate::world::World;
 
 pub(crate) struct Simulation {
     pub(crate) world: Arc<World>,
     /// The nodes by number; `None`: it is dead.
     pub(crate) nodes: Vec<Option<Node>>,
-    pub(crate) probe: Probe,
     lives: u64,
     calls: u64,
 }
@@ -23,13 +23,16 @@ pub(crate) struct Simulation {
 pub(crate) struct Outcome {
     pub(crate) profile: &'static str,
     pub(crate) steps: usize,
-    pub(crate) counts: BTreeMap<&'static str, u64>,
+    pub(crate) counts: Counts,
     pub(crate) trace: Vec<String>,
     pub(crate) violation: Option<String>,
 }
 
 /// How many calls a node has at a time.
 const MOST_CALLS: usize = 6;
+
+/// How often nodes run in a row without that time passes.
+const MOST_ROUNDS: usize = 10_000;
 
 impl Simulation {
     pub(crate) fn run(seed: u64, is_traced: bool) -> Outcome {
@@ -58,7 +61,6 @@ impl Simulation {
         let world = World::new(seed, is_traced);
         let mut simulation = Self {
             nodes: (0..world.profile.nodes).map(|_| None).collect(),
-            probe: Probe::new(&world),
             world,
             lives: 0,
             calls: 0,
@@ -87,7 +89,21 @@ impl Simulation {
         }
         self.pass(self.pause());
         if world.dice.one_in(3) {
-            self.probe.check(&world);
+            world.probe.check(&world);
+        }
+        world.judge_loads();
+        self.confirm();
+    }
+
+    /// What a node has repeated until L2 took it is as good as acknowledged, once the others can hear of it.
+    fn confirm(&self) {
+        for node in self.nodes.iter().flatten() {
+            let is_leaving = self.world.departures.has(node.life);
+            let stats = node.cache.as_ref().map(Cache::stats);
+            let has_settled = |stats: Stats| stats.unconfirmed == 0 && stats.hears_itself;
+            if !is_leaving && stats.is_some_and(has_settled) {
+                self.world.ledger.confirm(node.life, self.world.now());
+            }
         }
     }
 
@@ -109,6 +125,10 @@ impl Simulation {
             number: self.lives,
         };
         self.world.say(|| format!("node {life} starts"));
+        if let Some(gone) = &self.nodes[number] {
+            gone.judge_end();
+        }
+        self.world.frosts.end(number, self.world.now());
         self.nodes[number] = Some(Node::start(&self.world, life));
     }
 
@@ -128,8 +148,7 @@ impl Simulation {
 
     /// Something that a caller does, on a node that can.
     fn call(&mut self) {
-        self.calls += 1;
-        let number = self.calls;
+        let number = self.next_call();
         let Some(node) = self.any_node() else { return };
         if node.calls().len() >= MOST_CALLS {
             return;
@@ -137,6 +156,11 @@ impl Simulation {
         if let Some(deed) = node.caller().and_then(Caller::draw) {
             node.call(number, deed);
         }
+    }
+
+    pub(crate) fn next_call(&mut self) -> u64 {
+        self.calls += 1;
+        self.calls
     }
 
     /// A node that runs and has a cache.
@@ -159,6 +183,9 @@ impl Simulation {
             match self.next_moment().filter(|moment| *moment <= end) {
                 Some(moment) => self.move_to(moment),
                 None => break,
+            }
+            if self.world.journal.violation().is_some() {
+                return;
             }
             if let Some(event) = self.world.timeline.take_due() {
                 event();
@@ -183,9 +210,14 @@ impl Simulation {
 
     /// Lets all nodes run until they wait.
     fn settle(&mut self) {
-        let mut has_run = true;
+        let (mut has_run, mut rounds) = (true, 0);
         while has_run {
             has_run = false;
+            rounds += 1;
+            if rounds > MOST_ROUNDS {
+                let what = format!("busy: somebody never waits, at {:?}", self.world.now());
+                return self.world.journal.violate(what);
+            }
             for node in self.nodes.iter_mut().flatten() {
                 has_run |= node.run();
             }
@@ -225,6 +257,7 @@ impl Simulation {
                 continue;
             }
             self.world.say(|| format!("node {} thaws", node.life));
+            self.world.frosts.end(node.life.node, now);
             node.frozen_until = None;
             self.calls += 1;
             node.visit(self.calls);

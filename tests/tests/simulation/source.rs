@@ -1,5 +1,6 @@
 //! The database: what the cache is a cache of.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -14,9 +15,19 @@ pub(crate) struct Source(Mutex<State>);
 
 struct State {
     rows: Vec<Vec<Row>>,
-    /// When each value was made, or last said to be unchanged.
-    made: Vec<Duration>,
+    /// When each value was made, and then said to be unchanged.
+    made: Vec<Vec<Duration>>,
+    /// The values of loads that were given up.
+    given_up: BTreeSet<u32>,
+    malady: Option<(Malady, Duration)>,
     has_writer: bool,
+}
+
+/// What the database may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Malady {
+    Fails,
+    Hangs,
 }
 
 /// One state of a row.
@@ -45,6 +56,8 @@ impl Source {
         Self(Mutex::new(State {
             rows: vec![vec![first]; keys],
             made: Vec::new(),
+            given_up: BTreeSet::new(),
+            malady: None,
             has_writer: false,
         }))
     }
@@ -74,17 +87,39 @@ impl Source {
     /// The name of a value that is made now.
     pub(crate) fn new_id(&self, now: Duration) -> u32 {
         let made = &mut self.state().made;
-        made.push(now);
+        made.push(vec![now]);
         u32::try_from(made.len() - 1).unwrap()
     }
 
     pub(crate) fn renew(&self, id: u32, now: Duration) {
-        self.state().made[place(id)] = now;
+        self.state().made[place(id)].push(now);
     }
 
-    /// When the life of a value began.
-    pub(crate) fn made(&self, id: u32) -> Duration {
-        self.state().made[place(id)]
+    /// When the life of a value began, each time.
+    pub(crate) fn made(&self, id: u32) -> Vec<Duration> {
+        self.state().made[place(id)].clone()
+    }
+
+    /// The load that has brought this had been given up.
+    pub(crate) fn give_up(&self, id: u32) {
+        self.state().given_up.insert(id);
+    }
+
+    pub(crate) fn is_given_up(&self, id: u32) -> bool {
+        self.state().given_up.contains(&id)
+    }
+
+    pub(crate) fn fall_ill(&self, malady: Malady, until: Duration) {
+        self.state().malady = Some((malady, until));
+    }
+
+    pub(crate) fn recover(&self) {
+        self.state().malady = None;
+    }
+
+    /// What it has at this moment, and until when.
+    pub(crate) fn malady(&self, now: Duration) -> Option<(Malady, Duration)> {
+        self.state().malady.filter(|(_, until)| now < *until)
     }
 
     /// The right to write the key that has one writer only.

@@ -70,3 +70,21 @@ impl Timeline {
         self.0.lock().unwrap()
     }
 }
+
+/// What waits for the server to go on.
+#[derive(Default)]
+pub(crate) struct Stopped(Mutex<Vec<Event>>);
+
+impl Stopped {
+    pub(crate) fn push(&self, event: impl FnOnce() + Send + 'static) {
+        self.0.lock().unwrap().push(Box::new(event));
+    }
+
+    /// It goes on. What finds that it does not waits again.
+    pub(crate) fn release(&self) {
+        let events = std::mem::take(&mut *self.0.lock().unwrap());
+        for event in events {
+            event();
+        }
+    }
+}

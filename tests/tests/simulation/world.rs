@@ -5,25 +5,34 @@ use std::time::Duration;
 
 use crate::dice::Dice;
 use crate::exclusion::Exclusion;
+use crate::farewell::Departures;
 use crate::hub::Hub;
 use crate::journal::Journal;
 use crate::ledger::Ledger;
+use crate::loads::Loads;
+use crate::probe::Probe;
 use crate::profile::Profile;
 use crate::server::Server;
 use crate::source::Source;
-use crate::timeline::Timeline;
+use crate::timeline::{Stopped, Timeline};
+use crate::waits::Frosts;
 
 /// All that the nodes of one seed share.
 pub(crate) struct World {
     pub(crate) profile: Profile,
     pub(crate) dice: Dice,
     pub(crate) timeline: Timeline,
+    pub(crate) stopped: Stopped,
     pub(crate) server: Server,
     pub(crate) hub: Hub,
     pub(crate) source: Source,
     pub(crate) exclusion: Exclusion,
     pub(crate) ledger: Ledger,
     pub(crate) journal: Journal,
+    pub(crate) loads: Loads,
+    pub(crate) frosts: Frosts,
+    pub(crate) departures: Departures,
+    pub(crate) probe: Probe,
     is_healed: AtomicBool,
     struck: Mutex<Option<usize>>,
     visits: Mutex<BTreeSet<Duration>>,
@@ -33,13 +42,19 @@ impl World {
     pub(crate) fn new(seed: u64, is_traced: bool) -> Arc<Self> {
         let dice = Dice::new(seed);
         let profile = Profile::draw(seed, &dice);
+        let server = Server::new();
         Arc::new(Self {
-            server: Server::new(profile.nodes),
+            probe: Probe::new(&server, &profile, &dice),
+            server,
+            loads: Loads::default(),
+            frosts: Frosts::new(profile.nodes),
+            departures: Departures::default(),
             hub: Hub::default(),
             source: Source::new(profile.keys),
             exclusion: Exclusion::new(profile.keys),
             ledger: Ledger::new(profile.keys),
             timeline: Timeline::default(),
+            stopped: Stopped::default(),
             journal: Journal::new(is_traced),
             is_healed: AtomicBool::new(false),
             struck: Mutex::default(),

@@ -9,10 +9,11 @@ use crate::exclusion::Disturbance;
 use crate::ledger::{Floor, WriteOf};
 use crate::loader::name;
 use crate::source::{Source, TAGS, Writer};
+use crate::waits::Wait;
 
 /// The key that one node alone writes, one write after the other. Only of such a key can `set` be promised to keep to the
 /// database.
-const OWN_KEY: usize = 0;
+pub(crate) const OWN_KEY: usize = 0;
 const OWNER: usize = 0;
 
 /// The right to write some keys; with the only writer of the key that has one.
@@ -75,7 +76,9 @@ impl Caller {
             let datum = self.datum(key);
             let tags = self.tags(key);
             let call = self.cache.with(Options::default()).tags(&tags);
+            let wait = self.world.wait(self.life);
             let written = call.set(&name(key), datum).await;
+            self.judge_write(&wait, "set");
             let after = written.version.filter(|_| written.ok().is_ok());
             self.returned(&[(key, version)], Kind::REMOVAL, written.ok().is_ok());
             self.wrote(key, version, after);
@@ -88,7 +91,11 @@ impl Caller {
         Deed::new(format!("remove_tag {}", TAGS[bit]), async move {
             let _disturbance = Disturbance::of(&self.world, &self.all_keys());
             let versions = self.update(&keys).await;
+            let wait = self.world.wait(self.life);
+            self.world.ledger.sweep(self.world.now());
             let removed = self.cache.remove_tag(TAGS[bit]).await;
+            self.world.ledger.sweep(self.world.now());
+            self.judge_write(&wait, "remove_tag");
             self.returned(&versions, Kind::of_tag(1 << bit), removed.is_ok());
         })
     }
@@ -98,7 +105,11 @@ impl Caller {
         Deed::new("clear".to_owned(), async move {
             let _disturbance = Disturbance::of(&self.world, &self.all_keys());
             let versions = self.update(&keys).await;
+            let wait = self.world.wait(self.life);
+            self.world.ledger.sweep(self.world.now());
             let cleared = self.cache.clear().await;
+            self.world.ledger.sweep(self.world.now());
+            self.judge_write(&wait, "clear");
             self.returned(&versions, Kind::REMOVAL, cleared.is_ok());
         })
     }
@@ -114,12 +125,14 @@ impl Caller {
                 .into_iter()
                 .filter(|(key, _)| keys.contains(key))
                 .collect();
+            let wait = self.world.wait(self.life);
             let removed = invalidate(self.clone(), keys).await;
+            self.judge_write(&wait, "a removal or expiry");
             let kind = Kind {
                 is_expiry,
                 ..Kind::REMOVAL
             };
-            self.returned(&versions, kind, removed.failed == 0);
+            self.returned(&versions, kind, removed.ok().is_ok());
             for (key, version) in versions {
                 self.wrote(key, version, removed.version);
             }
@@ -170,6 +183,12 @@ impl Caller {
                 self.life
             )
         });
+    }
+
+    /// It was over in time.
+    fn judge_write(&self, wait: &Wait, what: &str) {
+        let limit = self.world.profile.settings.deadlines.l2;
+        self.world.judge_wait(wait, what, limit);
     }
 
     /// As soon as a write has to be seen everywhere, one looks whether it is.
