@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tiered::{BoxError, Cache, Options};
+use tiered_examples::{Failure, Moment};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::failure::Failure;
 use crate::lab::Site;
-use crate::moment::Moment;
 use crate::process::{Parent, plan, say};
 use crate::table::Table;
 

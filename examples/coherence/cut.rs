@@ -7,13 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tiered::{Access, Cache, Coherence, Options, Stats};
+use tiered_examples::{Failure, Moment, Spread};
 use tokio::time::sleep;
 
-use crate::failure::Failure;
 use crate::fill::{TASKS, Waits, fill, for_each};
 use crate::lab::Lab;
-use crate::moment::Moment;
-use crate::spread::Spread;
 
 /// What the way back cost.
 pub(crate) struct Recovery {

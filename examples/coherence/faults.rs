@@ -1,13 +1,8 @@
 use std::time::Duration;
 
 use rustix::process::Pid;
+use tiered_examples::{Address, Failure, Moment, Proxy, Trouble, freeze, thaw};
 use tokio::time::sleep;
-
-use crate::address::Address;
-use crate::failure::Failure;
-use crate::moment::Moment;
-use crate::process::{freeze, thaw};
-use crate::proxy::{Proxy, Trouble};
 
 /// Who suffers, and how much.
 pub(crate) struct Faults {

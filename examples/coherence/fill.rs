@@ -4,10 +4,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tiered::Cache;
+use tiered_examples::{Failure, Moment};
 use tokio::task::JoinSet;
-
-use crate::failure::Failure;
-use crate::moment::Moment;
 
 /// How many tasks work side by side.
 pub(crate) const TASKS: usize = 64;

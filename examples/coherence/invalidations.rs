@@ -1,8 +1,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use tiered_examples::Moment;
+
 use crate::journal::Note;
-use crate::moment::Moment;
 
 /// The invalidations of a run: for each key, versions in rising order, each with the moment from which on nothing older
 /// was to be expected.

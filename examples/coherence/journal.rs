@@ -2,9 +2,7 @@ use std::fs;
 use std::path::Path;
 
 use tiered::Source;
-
-use crate::failure::Failure;
-use crate::moment::Moment;
+use tiered_examples::{Failure, Moment};
 
 /// What a process has seen or done, to be laid beside what others have: moments of keys in the order of their noting.
 #[derive(Default)]

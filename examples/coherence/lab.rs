@@ -5,10 +5,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 use tiered::{Cache, Coherence, Moka, Redis, Settings};
+use tiered_examples::{Address, Failure};
 use tokio::process::Command;
 
-use crate::address::Address;
-use crate::failure::Failure;
 use crate::process::Process;
 
 /// Where runs take place: a Redis, a folder for their files, and the program that plays the roles.

@@ -7,18 +7,16 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tiered::{Access, BoxError, Cache, Coherence, Options};
+use tiered_examples::{Failure, Moment, Spread};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::failure::Failure;
 use crate::fill::fill;
 use crate::journal::{Journal, Note};
 use crate::lab::{Lab, Site};
-use crate::moment::Moment;
 use crate::process::{Parent, plan, say};
-use crate::spread::Spread;
 
 /// The name of the role of the process that has copies of all keys, and watches some of them go.
 pub(crate) const HOLDER: &str = "holder";

@@ -12,12 +12,9 @@
 //! from which `verdict` tells afterwards what each read should have known; `faults` is what is done to them meanwhile,
 //! some of it by `proxy`.
 
-mod address;
 mod args;
 mod crowd;
 mod cut;
-#[path = "../replay/failure.rs"]
-mod failure;
 mod faults;
 mod fill;
 mod invalidations;
@@ -25,11 +22,7 @@ mod journal;
 mod keys;
 mod lab;
 mod latency;
-mod moment;
 mod process;
-mod proxy;
-mod server;
-mod spread;
 mod staleness;
 mod stampede;
 mod table;
@@ -40,14 +33,12 @@ use std::fmt::Display;
 use std::process::ExitCode;
 
 use clap::Parser;
+use tiered_examples::{Address, Failure, Server};
 use tokio::process::Command as Program;
 
-use crate::address::Address;
 use crate::args::{Args, Command};
-use crate::failure::Failure;
 use crate::lab::Lab;
 use crate::process::Parent;
-use crate::server::Server;
 
 #[tokio::main]
 async fn main() -> ExitCode {

@@ -4,15 +4,14 @@ use std::io::{Write, stdin, stdout};
 use std::process::Stdio;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tiered_examples::Failure;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::timeout;
-
-use crate::failure::Failure;
 
 /// A process that plays a role. It is killed when this is dropped, and ends by itself when its parent is gone.
 pub(crate) struct Process {
@@ -95,16 +94,6 @@ impl Process {
     }
 }
 
-/// Stops a process in its tracks, as a debugger or a frozen machine does.
-pub(crate) fn freeze(process: Pid) -> Result<(), Failure> {
-    signal(process, Signal::STOP)
-}
-
-/// Lets it go on.
-pub(crate) fn thaw(process: Pid) -> Result<(), Failure> {
-    signal(process, Signal::CONT)
-}
-
 /// The role that this process has been started for, if it has.
 pub(crate) fn role() -> Option<String> {
     std::env::var(ROLE).ok()
@@ -163,11 +152,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 fn unstarted() -> Failure {
     Failure::new("a process cannot be started")
-}
-
-fn signal(process: Pid, signal: Signal) -> Result<(), Failure> {
-    let sent = kill_process(process, signal);
-    sent.map_err(|error| Failure::new("a process cannot be signalled").because(error))
 }
 
 /// Also while it is frozen, when it cannot see that nobody talks to it any more.

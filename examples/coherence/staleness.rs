@@ -4,15 +4,13 @@
 use std::time::Duration;
 
 use tiered::Coherence;
+use tiered_examples::{Failure, Moment, Proxy, resolution};
 
-use crate::failure::Failure;
 use crate::faults::{Faults, Injury};
 use crate::journal::Journal;
 use crate::keys::{KEYS, Kind};
 use crate::lab::{Lab, Site};
-use crate::moment::{Moment, resolution};
 use crate::process::Process;
-use crate::proxy::Proxy;
 use crate::table::Table;
 use crate::traffic::{Counts, Plan, TRAFFIC};
 use crate::verdict::{Evidence, Verdict};

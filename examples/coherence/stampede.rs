@@ -5,14 +5,12 @@ use std::fmt;
 use std::time::Duration;
 
 use tiered::Coherence;
+use tiered_examples::{Failure, Moment, Spread, millis};
 use tokio::time::sleep;
 
 use crate::crowd::{CROWD, Landed, Rush};
-use crate::failure::Failure;
 use crate::lab::{Lab, Site};
-use crate::moment::Moment;
 use crate::process::Process;
-use crate::spread::{Spread, millis};
 use crate::table::Table;
 
 /// How a run is to be.

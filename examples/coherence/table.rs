@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, Result};
 use tiered::BoxError;
+use tiered_examples::Failure;
 use tokio::task::spawn_blocking;
-
-use crate::failure::Failure;
 
 /// The source of all values: a `SQLite` database that all processes of a run have open. Clones share a connection.
 #[derive(Clone)]

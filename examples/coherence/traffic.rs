@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tiered::{Cache, Options, Stats};
+use tiered_examples::{Failure, Moment};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::failure::Failure;
 use crate::journal::{Journal, Note};
 use crate::keys::{self, Kind};
 use crate::lab::Site;
-use crate::moment::Moment;
 use crate::process::{Parent, plan, say};
 use crate::table::Table;
 
@@ -134,7 +133,12 @@ impl Node {
         let table = self.table.clone();
         let tag = keys::tag(key);
         let tags: Vec<_> = tag.iter().map(String::as_str).collect();
-        let call = self.cache.with(Options::default()).tags(&tags);
+        // An answer that is marked stale promises nothing.
+        let fresh = Options {
+            refuses_stale: true,
+            ..Options::default()
+        };
+        let call = self.cache.with(fresh).tags(&tags);
         let at = Moment::now();
         let answer = call.get_or_load(&key, move || table.version(key)).await?;
         let took = Moment::now().since(at).as_micros();

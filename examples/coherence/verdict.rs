@@ -2,10 +2,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use tiered_examples::{Spread, millis};
+
 use crate::faults::Injury;
 use crate::invalidations::Invalidations;
 use crate::journal::{Journal, Note};
-use crate::spread::{Spread, millis};
 use crate::traffic::Counts;
 
 /// What the processes have brought home.

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use tiered::{Answer, BoxError, Options, Result, Source};
+use tiered_examples::Failure;
 use tokio::task::JoinSet;
 use tokio::task::coop::consume_budget;
 
 use crate::args::Args;
-use crate::failure::Failure;
 use crate::nodes::Nodes;
 use crate::origin::Origin;
 use crate::package::Package;

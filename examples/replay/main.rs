@@ -11,7 +11,6 @@
 
 mod args;
 mod drive;
-mod failure;
 mod nodes;
 mod origin;
 mod package;
@@ -24,10 +23,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
+use tiered_examples::Failure;
 
 use crate::args::Args;
 use crate::drive::Drive;
-use crate::failure::Failure;
 use crate::report::Report;
 
 #[tokio::main]

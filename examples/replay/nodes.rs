@@ -1,7 +1,7 @@
 use tiered::{Builder, Cache, Embedded, L2, Moka, Redis, Result, Settings, Stats};
+use tiered_examples::Failure;
 
 use crate::args::Args;
-use crate::failure::Failure;
 use crate::package::Package;
 
 /// The caches, each with an L1 and, as if on a machine of its own, a connection of its own; all with the same L2.

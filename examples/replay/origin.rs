@@ -6,10 +6,10 @@ use rusqlite::{Connection, Row, params};
 use serde_json::{from_str, to_string};
 use tempfile::TempDir;
 use tiered::BoxError;
+use tiered_examples::Failure;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
-use crate::failure::Failure;
 use crate::package::Package;
 use crate::records::Records;
 

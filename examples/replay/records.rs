@@ -2,8 +2,9 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
+use tiered_examples::Failure;
+
 use crate::args::Args;
-use crate::failure::Failure;
 use crate::package::Package;
 
 /// All records, by the number of their row, and which of them a key of the trace stands for.

@@ -4,9 +4,9 @@ use std::io::{BufReader, Read};
 use std::path::Path;
 
 use liblzma::read::XzDecoder;
+use tiered_examples::Failure;
 
 use crate::args::Args;
-use crate::failure::Failure;
 
 /// The keys that are asked for, in their order.
 pub(crate) struct Trace {

@@ -2,12 +2,8 @@
 //!
 //! This program starts itself again for each process, with nothing but the test [`a_process_plays_its_role`].
 
-#[path = "../../../examples/coherence/address.rs"]
-mod address;
 #[path = "../../../examples/coherence/crowd.rs"]
 mod crowd;
-#[path = "../../../examples/replay/failure.rs"]
-mod failure;
 #[path = "../../../examples/coherence/faults.rs"]
 mod faults;
 #[path = "../../../examples/coherence/invalidations.rs"]
@@ -18,14 +14,8 @@ mod journal;
 mod keys;
 #[path = "../../../examples/coherence/lab.rs"]
 mod lab;
-#[path = "../../../examples/coherence/moment.rs"]
-mod moment;
 #[path = "../../../examples/coherence/process.rs"]
 mod process;
-#[path = "../../../examples/coherence/proxy.rs"]
-mod proxy;
-#[path = "../../../examples/coherence/spread.rs"]
-mod spread;
 #[path = "../../../examples/coherence/staleness.rs"]
 mod staleness;
 #[path = "../../../examples/coherence/stampede.rs"]
@@ -39,11 +29,10 @@ mod verdict;
 
 use std::time::Duration;
 
+use tiered_examples::{Address, Failure};
 use tiered_tests::RedisServer;
 use tokio::process::Command;
 
-use crate::address::Address;
-use crate::failure::Failure;
 use crate::lab::Lab;
 use crate::process::Parent;
 
@@ -63,7 +52,7 @@ async fn no_process_reads_what_is_staler_than_the_bound() -> Result<(), String> 
     };
     let verdict = staleness::run(&lab(&server)?, &terms).await;
     let verdict = verdict.map_err(|failure| failure.to_string())?;
-    assert!(verdict.thawed.len() > 0, "nobody was frozen:\n{verdict}");
+    assert!(!verdict.thawed.is_empty(), "nobody was frozen:\n{verdict}");
     assert!(verdict.is_sound(), "{verdict}");
     Ok(())
 }
