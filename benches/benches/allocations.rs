@@ -23,11 +23,15 @@ fn main() {
         compression: Compression::None,
         ..Settings::default()
     };
-    let cache = Cache::builder("cache")
-        .l1(Moka::entries(1_000))
-        .l2(redis)
-        .settings(settings);
-    let cache: Cache<Package> = cache.build().expect("the settings make sense");
+    let cache = || {
+        Cache::builder("cache")
+            .l1(Moka::entries(1_000))
+            .l2(redis.clone())
+            .settings(settings.clone())
+    };
+    let unguarded = cache().without_guard();
+    let unguarded: Cache<Package> = unguarded.build().expect("the settings make sense");
+    let cache: Cache<Package> = cache().build().expect("the settings make sense");
     let value = std::sync::Arc::new(Package::numbered(7));
     let load = || async { Err::<Package, _>("it is there") };
 
@@ -47,6 +51,8 @@ fn main() {
         "L2 hit: tiered, get",
         count(&runtime, async || drop(cache.with(PAST_L1).get("k").await)),
     );
+    let past_the_guard = async || drop(unguarded.with(PAST_L1).get("k").await);
+    print("  without the guard", count(&runtime, past_the_guard));
     let through = async || drop(cache.with(PAST_L1).get_or_load("k", load).await);
     print("L2 hit: tiered, get_or_load", count(&runtime, through));
     print(
@@ -58,7 +64,7 @@ fn main() {
         count(&runtime, async || drop(cache.get_or_load("k", load).await)),
     );
     let _inside = runtime.enter();
-    drop((cache, fred));
+    drop((cache, unguarded, fred));
 }
 
 fn count(runtime: &Runtime, operation: impl AsyncFn()) -> AllocationInfo {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use tiered::bench::Frames;
-use tiered::{Bincode, Cache, Moka, Settings};
+use tiered::{Bincode, Cache, EarlyRefresh, Moka, Settings};
 use tiered_benches::turns::{compare, heading, measure, on_threads, over, report, timed};
 use tiered_benches::world::World;
 use tiered_benches::{Package, decode, encode, runtime, time};
@@ -25,8 +25,13 @@ fn l1() {
         .map(|number| format!("package:{number}"))
         .collect();
     let moka = moka::sync::Cache::new(10_000);
+    let settings = Settings {
+        early_refresh: EarlyRefresh::XFetch(1.0),
+        ..Settings::default()
+    };
     let cache = Cache::builder("bench")
         .l1(Moka::entries(10_000))
+        .settings(settings)
         .build()
         .expect("the settings make sense");
     for (number, key) in keys.iter().enumerate() {
@@ -230,6 +235,9 @@ fn l2() {
         fred_set,
         cache_set
     );
+    let guard = "L2 hit: without the guard, with it";
+    alternate_l2!(runtime, world, guard, 20_000, unguarded_get, cache_get);
+    compare_l2!(runtime, world, guard, 256, 20_000, unguarded_get, cache_get);
     let _inside = runtime.enter();
     drop(world);
 }

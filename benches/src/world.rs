@@ -20,6 +20,9 @@ pub const PAST_L1: Options = Options {
     l1: Access::Skip,
     l2: Access::ReadWrite,
     after: None,
+    soft: None,
+    hard: None,
+    refuses_stale: false,
 };
 
 /// Both sides, with the same packages in the same server.
@@ -27,6 +30,8 @@ pub const PAST_L1: Options = Options {
 pub struct World {
     fred: Fred,
     cache: Cache<Package>,
+    /// The same, without the guard around L2.
+    unguarded: Cache<Package>,
     keys: Arc<[String]>,
     values: Arc<[Arc<Package>]>,
 }
@@ -44,13 +49,17 @@ impl World {
             compression: Compression::None,
             ..Settings::default()
         };
-        let cache = Cache::builder("cache")
-            .l1(Moka::entries(100_000))
-            .l2(redis)
-            .settings(settings);
+        let cache = || {
+            Cache::builder("cache")
+                .l1(Moka::entries(100_000))
+                .l2(redis.clone())
+                .settings(settings.clone())
+        };
+        let unguarded = cache().without_guard();
         let world = Self {
             fred: Fred::connect(&server.url()).await,
-            cache: cache.build().expect("the settings make sense"),
+            cache: cache().build().expect("the settings make sense"),
+            unguarded: unguarded.build().expect("the settings make sense"),
             keys: (0..KEYS)
                 .map(|number| format!("package:{number}"))
                 .collect(),
@@ -87,6 +96,16 @@ impl World {
                 .await
                 .expect("it is there"),
         );
+    }
+
+    /// A hit in L2 around which there is no guard.
+    ///
+    /// # Panics
+    /// If the server does not answer as it should.
+    pub async fn unguarded_get(&self, number: u64) {
+        let (_, key, _) = self.at(number);
+        let found = self.unguarded.with(PAST_L1).get(key).await;
+        black_box(found.expect("it is there"));
     }
 
     /// A hit in L2 on the way to a loader.
